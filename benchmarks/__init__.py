@@ -1,0 +1,1 @@
+"""Speed against the peers, agreement asserted first: ``python -m benchmarks --area NAME``."""

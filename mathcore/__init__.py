@@ -1,0 +1,32 @@
+"""Matrix functions, determinants, identities and optimal transport on any array library.
+
+Every public name is here; nothing heavy is loaded until it is used.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_EXPORTS = {
+    "expm": "mathcore.matrices.exponential",
+    "det": "mathcore.matrices.determinants",
+    "slogdet": "mathcore.matrices.determinants",
+    "distance_to_span": "mathcore.matrices.determinants",
+}
+_SUBMODULES = ("identities", "testing")
+
+__all__ = [*_EXPORTS, *_SUBMODULES]
+
+
+def __getattr__(name):
+    if name in _EXPORTS:
+        value = getattr(importlib.import_module(_EXPORTS[name]), name)
+        globals()[name] = value
+        return value
+    if name in _SUBMODULES:
+        return importlib.import_module(f"mathcore.{name}")
+    raise AttributeError(f"module 'mathcore' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,41 @@
+"""Property-based tests for your own code: strategies, laws, and the pytest plugin that runs them.
+
+A law is a function ``law(function, xp=...)`` that draws examples with Hypothesis and raises
+AssertionError, with the smallest counterexample, where `function` breaks it::
+
+    from mathcore.testing import expm_laws, parametrize_with_laws
+
+    @parametrize_with_laws(expm_laws)
+    def test_my_expm(law):
+        law(my_expm)
+
+``pytest -p mathcore.testing.plugin`` adds the ``xp`` fixture and ``--backend``;
+``python -m mathcore.testing`` runs this library's own functions through the same laws.
+"""
+
+try:
+    import hypothesis as _hypothesis  # noqa: F401
+    import pytest as _pytest  # noqa: F401
+except ImportError as error:
+    raise ImportError('mathcore.testing needs: pip install "mathcore[test]"') from error
+
+from mathcore.testing import strategies
+from mathcore.testing.identity_laws import check_identity
+from mathcore.testing.langevin_laws import langevin_laws, unadjusted_langevin_laws
+from mathcore.testing.laws import check_close, law, parametrize_with_laws
+from mathcore.testing.matrix_laws import determinant_laws, expm_laws
+from mathcore.testing.sampler_laws import denoiser_laws, sampler_laws
+
+__all__ = [
+    "strategies",
+    "law",
+    "check_close",
+    "check_identity",
+    "parametrize_with_laws",
+    "expm_laws",
+    "determinant_laws",
+    "denoiser_laws",
+    "sampler_laws",
+    "langevin_laws",
+    "unadjusted_langevin_laws",
+]

@@ -1,0 +1,181 @@
+"""Laws of the matrix exponential and of the determinant, each with a tolerance it derives."""
+
+import mpmath
+import numpy as np
+
+from mathcore import _arrays
+from mathcore.testing import strategies
+from mathcore.testing.laws import REAL_AND_COMPLEX, check_close, law
+
+
+def _square(dtype):
+    return strategies.matrices(dtype=dtype)
+
+
+def _norm(x):
+    host = np.abs(_arrays.to_numpy(x))
+    return float(host.sum(axis=-2).max()) if host.size else 0.0
+
+
+def _identity(xp, a):
+    return xp.eye(a.shape[-1], dtype=a.dtype)
+
+
+def _tolerance(a, *factors):
+    """10·n·eps times the product of the 1-norms of the factors that entered."""
+    size = 10 * max(a.shape[-1], 1) * _arrays.eps(a) * max(1.0, _norm(a))
+    return size * float(np.prod([max(1.0, _norm(x)) for x in factors]))
+
+
+@law(dtypes=REAL_AND_COMPLEX, a=_square)
+def inverse(expm, xp, a):
+    """e^A e^{−A} = I."""
+    x, y = expm(a), expm(-a)
+    check_close(xp, x @ y, _identity(xp, a), tolerance=_tolerance(a, x, y), what="e^A e^-A = I")
+
+
+@law(dtypes=REAL_AND_COMPLEX, a=_square)
+def squaring(expm, xp, a):
+    """e^{2A} = (e^A)²."""
+    x = expm(a)
+    check_close(xp, expm(2 * a), x @ x, tolerance=_tolerance(2 * a, x, x), what="e^2A = (e^A)^2")
+
+
+@law(dtypes=REAL_AND_COMPLEX, a=_square)
+def adjoint(expm, xp, a):
+    """e^{Aᴴ} = (e^A)ᴴ."""
+    x = expm(a)
+    check_close(
+        xp,
+        expm(_arrays.adjoint(a)),
+        _arrays.adjoint(x),
+        tolerance=_tolerance(a, expm(xp.astype(xp.abs(a), a.dtype))),
+        what="e^(A^H) = (e^A)^H",
+    )
+
+
+@law(dtypes=REAL_AND_COMPLEX, a=lambda dtype: strategies.skew_matrices(dtype=dtype))
+def unitary_from_skew(expm, xp, a):
+    """The exponential of a skew-Hermitian matrix is unitary."""
+    q = expm(a)
+    check_close(
+        xp,
+        _arrays.adjoint(q) @ q,
+        _identity(xp, a),
+        tolerance=_tolerance(a) * max(a.shape[-1], 1),
+        what="Q^H Q = I",
+    )
+
+
+@law(dtypes=REAL_AND_COMPLEX, a=lambda dtype: strategies.matrices(dtype=dtype, batch=(3,)))
+def batch_is_its_members(expm, xp, a):
+    """A batch gives what its members give alone, whatever their norms."""
+    scaled = a * xp.asarray([[[1.0]], [[8.0]], [[0.0]]], dtype=a.dtype)
+    alone = xp.stack([expm(scaled[i, ...]) for i in range(3)])
+    check_close(xp, expm(scaled), alone, tolerance=_tolerance(scaled, alone), what="batch = members")
+
+
+@law(dtypes=REAL_AND_COMPLEX, max_examples=10, a=lambda dtype: strategies.matrices(dtype=dtype))
+def matches_mpmath(expm, xp, a):
+    """Equal to the exponential in 30 digits, within 10·n·eps·(1 + ‖A‖)·‖e^|A|‖."""
+    desired, bound = (_mp_expm(x) for x in (_arrays.to_numpy(a), np.abs(_arrays.to_numpy(a))))
+    check_close(xp, expm(a), desired, tolerance=_tolerance(a, bound), what="e^A to 30 digits")
+
+
+def _mp_expm(a):
+    if a.size == 0:
+        return a
+    with mpmath.workdps(30):
+        # to float explicitly: mpmath does not read NumPy scalars of every width
+        rows = [[mpmath.mpmathify(complex(x)) for x in row] for row in a.tolist()]
+        exact = mpmath.expm(mpmath.matrix(rows), method="taylor")
+    values = np.array(exact.tolist(), dtype=complex).reshape(a.shape)
+    return values if np.iscomplexobj(a) else values.real
+
+
+expm_laws = (
+    inverse,
+    squaring,
+    adjoint,
+    unitary_from_skew,
+    batch_is_its_members,
+    matches_mpmath,
+)
+
+
+def _rectangular(dtype):
+    return strategies.matrices(dtype=dtype, m=strategies.sizes(None))
+
+
+def _volume_tolerance(a):
+    """Perturbing A by eps·‖A‖ moves a product of k singular values by k·eps·‖A‖^k at most."""
+    k = min(a.shape[-2:])
+    size = float(np.linalg.norm(_arrays.to_numpy(a))) if k else 1.0
+    return 20 * max(a.shape[-2:], default=1) * max(k, 1) * _arrays.eps(a) * max(size, 1e-30) ** k
+
+
+@law(dtypes=REAL_AND_COMPLEX, a=_square, b=_square)
+def multiplicative(det, xp, a, b):
+    """The determinant of AB is det A · det B."""
+    n = min(a.shape[-1], b.shape[-1])
+    a, b = a[:n, :n], b[:n, :n]
+    size = float(np.linalg.norm(_arrays.to_numpy(a)) * np.linalg.norm(_arrays.to_numpy(b)))
+    tolerance = 20 * max(n, 1) ** 2 * _arrays.eps(a) * max(size, 1e-30) ** n
+    check_close(xp, det(a @ b), det(a) * det(b), tolerance=tolerance, what="det AB = det A det B")
+
+
+@law(dtypes=REAL_AND_COMPLEX, a=_rectangular)
+def adjoint_has_conjugate_determinant(det, xp, a):
+    """The determinant of Aᴴ is the conjugate of that of A; volumes of A and Aᴴ agree."""
+    check_close(
+        xp,
+        det(_arrays.adjoint(a)),
+        _arrays.conj(det(a)),
+        tolerance=_volume_tolerance(a),
+        what="det A^H = conj det A",
+    )
+
+
+@law(dtypes=REAL_AND_COMPLEX, a=_rectangular)
+def product_of_singular_values(det, xp, a):
+    """|det A| is the product of the min(m, n) singular values, for every shape."""
+    singular_values = np.linalg.svd(_arrays.to_numpy(a).astype(complex), compute_uv=False)
+    check_close(
+        xp,
+        xp.abs(det(a)),
+        np.prod(singular_values, axis=-1),
+        tolerance=_volume_tolerance(a),
+        what="|det A| = product of singular values",
+    )
+
+
+@law(dtypes=REAL_AND_COMPLEX, a=_rectangular)
+def repeated_column_has_no_volume(det, xp, a):
+    """A matrix with a repeated vector on its shorter side has determinant 0."""
+    if min(a.shape) < 2:
+        return
+    tall = a if a.shape[0] >= a.shape[1] else _arrays.adjoint(a)
+    tall = xp.concat([tall[:, :-1], tall[:, :1]], axis=1)
+    for flat in (tall, _arrays.adjoint(tall)):
+        volume = xp.abs(det(flat))
+        check_close(xp, volume, 0.0, tolerance=_volume_tolerance(flat), what="repeated: det = 0")
+
+
+@law(dtypes=REAL_AND_COMPLEX, a=_square)
+def row_exchange_changes_the_sign(det, xp, a):
+    """Exchanging two rows of a square matrix changes the sign of the determinant."""
+    if a.shape[-1] < 2:
+        return
+    exchanged = xp.concat([a[1:2, :], a[:1, :], a[2:, :]], axis=0)
+    check_close(
+        xp, det(exchanged), -det(a), tolerance=_volume_tolerance(a), what="rows exchanged: -det"
+    )
+
+
+determinant_laws = (
+    multiplicative,
+    row_exchange_changes_the_sign,
+    adjoint_has_conjugate_determinant,
+    product_of_singular_values,
+    repeated_column_has_no_volume,
+)

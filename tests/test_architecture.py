@@ -1,0 +1,101 @@
+"""The house rules that a machine can check: directions of imports, frameworks, loading, sizes."""
+
+import ast
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mathcore
+import solvers
+
+PACKAGES = {"mathcore": Path(mathcore.__file__).parent, "solvers": Path(solvers.__file__).parent}
+FILES = [path for root in PACKAGES.values() for path in sorted(root.rglob("*.py"))]
+FRAMEWORKS = {"torch", "jax", "cupy"}
+HEAVY = FRAMEWORKS | {"numba", "scipy", "sympy", "matplotlib", "sklearn", "rich", "tqdm"}
+NAMES_FRAMEWORKS = {
+    "mathcore/_arrays.py",
+    "mathcore/_gradients.py",
+    "mathcore/testing/plugin.py",
+}
+KERNEL_IMPORTS = {"math", "numpy", "numba", "mathcore._compile"}
+
+
+def _name(path):
+    return path.relative_to(PACKAGES["mathcore"].parent).as_posix()
+
+
+def _imports(tree, top_level_only=False):
+    nodes = tree.body if top_level_only else ast.walk(tree)
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", FILES, ids=_name)
+def test_imports_keep_their_direction(path):
+    name, tree = _name(path), ast.parse(path.read_text())
+    imported = list(_imports(tree))
+    roots = {module.split(".")[0] for module in imported}
+    if name.startswith("mathcore/"):
+        assert "solvers" not in roots
+    if not name.startswith("mathcore/testing/") and not name.endswith("law_suite.py"):
+        assert not any(module.startswith("mathcore.testing") for module in imported)
+    if name not in NAMES_FRAMEWORKS:
+        assert not roots & FRAMEWORKS
+    if "_kernels/" in name:
+        allowed = {module for module in imported if module.startswith("mathcore._compile")}
+        assert {module.split(".")[0] for module in set(imported) - allowed} <= KERNEL_IMPORTS
+    else:
+        outside = not name.startswith("mathcore/testing/") and name != "mathcore/_compile.py"
+        top = {module.split(".")[0] for module in _imports(tree, top_level_only=True)}
+        assert not outside or not top & HEAVY
+
+
+@pytest.mark.parametrize("path", FILES, ids=_name)
+def test_sizes(path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= 400
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            documented = ast.get_docstring(node, clean=False) is not None
+            first = node.body[0].end_lineno if documented else node.lineno
+            assert node.end_lineno - first <= 40, f"{node.name} is too long"
+
+
+@pytest.mark.parametrize("package", [mathcore, solvers], ids=lambda package: package.__name__)
+def test_every_export_exists_and_is_documented(package):
+    for name, module in package._EXPORTS.items():
+        value = getattr(package, name)
+        assert value is getattr(importlib.import_module(module), name)
+        assert value.__doc__ and (not callable(value) or len(value.__doc__.splitlines()) > 1), name
+        assert module.rpartition(".")[2] != name, f"a module shares the name of {name}"
+    assert sorted(package._EXPORTS) == sorted(set(package._EXPORTS))
+    with pytest.raises(AttributeError, match="no attribute 'absent'"):
+        package.absent  # noqa: B018
+
+
+@pytest.mark.parametrize("package", ["mathcore", "solvers"])
+def test_type_stubs_name_the_exports(package):
+    stub = ast.parse((PACKAGES[package] / "__init__.pyi").read_text())
+    module = importlib.import_module(package)
+    reexported = {
+        (f"{node.module}", alias.name)
+        for node in stub.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if node.module != package
+    }
+    assert reexported == {(path, name) for name, path in module._EXPORTS.items()}
+
+
+def test_importing_is_light():
+    code = (
+        "import sys, mathcore, solvers; heavy = "
+        f"{sorted(HEAVY)!r}; loaded = [m for m in heavy if m in sys.modules]; assert not loaded, loaded"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,106 @@
+"""The law machinery: what it runs, what it reports, what it refuses."""
+
+import subprocess
+import sys
+
+import array_api_compat.numpy
+import numpy as np
+import pytest
+
+from mathcore.testing import check_close, expm_laws, law, parametrize_with_laws, strategies
+from mathcore.testing.laws import to_backend
+
+pytest_plugins = ["pytester"]
+
+
+@law(a=lambda dtype: strategies.matrices(dtype=dtype))
+def trace_is_invariant(function, xp, a):
+    """tr Aᵀ = tr A."""
+    check_close(xp, function(a.T), function(a), tolerance=0.0, what="tr A^T = tr A")
+
+
+def test_a_true_law_passes():
+    trace_is_invariant(np.trace)
+
+
+def test_a_broken_law_reports_the_smallest_example():
+    with pytest.raises(AssertionError, match="error .* exceeds 0"):
+        trace_is_invariant(lambda a: a[0].sum() if a.size else 0.0)
+
+
+def test_examples_have_the_dtype_and_cannot_be_written_to():
+    seen = []
+    trace_is_invariant(lambda a: seen.append(a) or 0.0, dtype="float32", max_examples=5)
+    assert {a.dtype for a in seen} == {np.dtype("float32")}
+    assert not any(a.base is None and a.flags.writeable for a in seen)
+
+
+def test_examples_reach_every_library(xp):
+    value = to_backend(xp, np.array([[1.0, 2.0]], dtype=np.float32))
+    assert value.dtype == xp.float32
+    assert value.shape == (1, 2)
+    empty = to_backend(xp, np.zeros((0, 3)))
+    assert empty.shape == (0, 3)
+
+
+def test_close_demands_shape_library_and_no_nan():
+    xp = array_api_compat.numpy
+    check_close(xp, np.array([np.nan, np.inf]), [np.nan, np.inf], tolerance=0.0, what="same")
+    with pytest.raises(AssertionError, match="shapes"):
+        check_close(xp, np.zeros(2), np.zeros(3), tolerance=1.0, what="shape")
+    for wrong in (np.nan, np.inf):
+        with pytest.raises(AssertionError, match="exceeds"):
+            check_close(xp, np.array([wrong]), [1.0], tolerance=1e300, what="wrong")
+    torch = pytest.importorskip("torch")
+    with pytest.raises(AssertionError, match="torch array"):
+        check_close(xp, torch.zeros(2), np.zeros(2), tolerance=1.0, what="library")
+
+
+def test_unknown_expected_failure():
+    with pytest.raises(ValueError, match="`expected_failures` must name laws among .*'inverze'"):
+        parametrize_with_laws(expm_laws, expected_failures={"inverze": "typo"})
+
+
+USER_TEST = """
+    import numpy as np
+    import scipy.linalg
+    from mathcore.testing import expm_laws, parametrize_with_laws
+
+    @parametrize_with_laws(expm_laws)
+    def test_scipy(law):
+        law(lambda a: scipy.linalg.expm(a) if a.size else a, max_examples=3)
+
+    only_first_order = {law.__name__: "first order" for law in expm_laws
+                        if law.__name__ != "batch_is_its_members"}
+    only_first_order.pop("adjoint")
+
+    @parametrize_with_laws(expm_laws, expected_failures=only_first_order)
+    def test_first_order(law):
+        law(lambda a: np.eye(a.shape[-1], dtype=a.dtype) + a, max_examples=20)
+"""
+
+
+def test_a_users_own_functions(pytester):
+    pytester.makepyfile(USER_TEST)
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    cases = sum(len(one.dtypes) for one in expm_laws)
+    result.assert_outcomes(passed=cases + 2 * 3, xfailed=cases - 2 * 3)
+
+
+def test_backend_option(pytester):
+    pytester.makepyfile("def test_one(xp): assert xp.asarray(1.0) is not None")
+    plugin = ("-p", "mathcore.testing.plugin", "-p", "no:cacheprovider")
+    for names in (["numpy"], ["strict"], ["numpy", "strict"]):
+        chosen = [part for name in names for part in ("--backend", name)]
+        result = pytester.runpytest_subprocess(*plugin, *chosen)
+        result.assert_outcomes(passed=len(names))
+    assert pytester.runpytest_subprocess(*plugin, "--backend", "abacus").ret != 0
+
+
+def test_suite_runs_as_a_module_outside_the_checkout(tmp_path):
+    command = [sys.executable, "-m", "mathcore.testing", "--backend", "numpy", "-q", "-k"]
+    done = subprocess.run(
+        [*command, "test_expm and inverse"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 passed" in done.stdout
