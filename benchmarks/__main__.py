@@ -35,7 +35,8 @@ def environment(threads):
 
 def describe(threads):
     """Machine, versions, BLAS and its core type, one line each."""
-    yield f"machine: {_processor()}, {os.cpu_count()} cores, {platform.system()}; threads: {threads}"
+    yield f"machine: {_processor()}, {os.cpu_count()} cores, {platform.system()}"
+    yield f"threads: {threads}"
     found = []
     for name in _VERSIONS:
         try:
@@ -59,7 +60,7 @@ def _blas():
         import threadpoolctl
     except ImportError:
         return "unknown (pip install threadpoolctl)"
-    import numpy.linalg
+    import numpy.linalg  # noqa: F401
     import scipy.linalg  # noqa: F401
 
     pools = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]

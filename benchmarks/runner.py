@@ -77,7 +77,7 @@ def _timed(run, repeats):
 
 
 def table(timings):
-    """Markdown rows: ours in ms, then every other candidate in ms and how many times ours it takes."""
+    """Markdown rows: ours in ms, then the others, each in ms and in multiples of ours."""
     rows = ["| case | mathcore, ms | peers, ms (times mathcore's) |", "|---|---|---|"]
     for timing in timings:
         (_, ours), *others = timing.seconds.items()

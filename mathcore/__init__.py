@@ -12,6 +12,16 @@ _EXPORTS = {
     "det": "mathcore.matrices.determinants",
     "slogdet": "mathcore.matrices.determinants",
     "distance_to_span": "mathcore.matrices.determinants",
+    "soft_minimum": "mathcore.transport.soft_minima",
+    "sinkhorn": "mathcore.transport.entropic",
+    "sinkhorn_cost": "mathcore.transport.entropic",
+    "TransportResult": "mathcore.transport.entropic",
+    "sinkhorn_divergence": "mathcore.transport.entropic",
+    "transport_plan": "mathcore.transport.plans",
+    "apply_plan": "mathcore.transport.plans",
+    "barycentric_map": "mathcore.transport.plans",
+    "bures_wasserstein": "mathcore.transport.gaussian",
+    "entropic_gaussian": "mathcore.transport.gaussian",
 }
 _SUBMODULES = ("identities", "testing")
 

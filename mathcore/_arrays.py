@@ -62,7 +62,9 @@ def _common_namespace(arrays):
 
 
 def _common_float_dtype(xp, arrays):
-    floating = [x.dtype for x in arrays if xp.isdtype(x.dtype, ("real floating", "complex floating"))]
+    floating = [
+        x.dtype for x in arrays if xp.isdtype(x.dtype, ("real floating", "complex floating"))
+    ]
     if floating:
         return xp.result_type(*floating)
     return default_float(xp)
@@ -115,7 +117,7 @@ def is_complex(x):
 
 
 def conj(x):
-    """Complex conjugate; `x` itself when it is real (the standard defines conj for complex only)."""
+    """Complex conjugate; `x` itself when it is real (the standard's conj takes complex only)."""
     return result_namespace(x).conj(x) if is_complex(x) else x
 
 
@@ -257,7 +259,10 @@ def repeat(count, body, state, *, at_most):
         from jax import lax
 
         return lax.fori_loop(
-            0, at_most, lambda i, s: lax.cond(i < count, lambda t: body(i, t), lambda t: t, s), state
+            0,
+            at_most,
+            lambda i, s: lax.cond(i < count, lambda t: body(i, t), lambda t: t, s),
+            state,
         )
     xp = result_namespace(state)
     for i in range(at_most):

@@ -24,8 +24,9 @@ def check_shape(x, shape, name):
         want is None or have == want for have, want in zip(x.shape, shape, strict=True)
     )
     if not fits:
-        wanted = "(" + ", ".join("any" if n is None else str(n) for n in shape) + ")"
-        raise ValueError(f"`{name}` must have shape {wanted}; got {tuple(x.shape)}")
+        wanted = ", ".join("any" if n is None else str(n) for n in shape)
+        comma = "," if len(shape) == 1 else ""
+        raise ValueError(f"`{name}` must have shape ({wanted}{comma}); got {tuple(x.shape)}")
 
 
 def check_finite(x, name):

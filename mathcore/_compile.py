@@ -8,7 +8,7 @@ SAFE_FASTMATH = frozenset({"contract", "nsz"})
 
 
 def kernel(*, parallel=False, fastmath=SAFE_FASTMATH, inline="never"):
-    """``numba.njit`` as this library uses it: cached on disk where it can be, nogil, no Python errors.
+    """``numba.njit`` as this library uses it: cached where it can be, nogil, no Python errors.
 
     A read-only installation without a writable home cannot cache; it compiles each process instead.
     """

@@ -96,6 +96,7 @@ def test_type_stubs_name_the_exports(package):
 def test_importing_is_light():
     code = (
         "import sys, mathcore, solvers; heavy = "
-        f"{sorted(HEAVY)!r}; loaded = [m for m in heavy if m in sys.modules]; assert not loaded, loaded"
+        f"{sorted(HEAVY)!r}; loaded = [m for m in heavy if m in sys.modules]; "
+        "assert not loaded, loaded"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

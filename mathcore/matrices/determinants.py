@@ -25,8 +25,9 @@ def det(a):
     -------
     array (...)
         For m = n the signed (complex: phased) determinant. For m > n the n-volume √det(AᴴA) of the
-        columns, for m < n the m-volume √det(AAᴴ) of the rows, both ≥ 0: the product of the min(m, n)
-        singular values. |det| of a square matrix is the same volume. An empty side gives 1.
+        columns, for m < n the m-volume √det(AAᴴ) of the rows, both ≥ 0: the product of the
+        min(m, n) singular values. |det| of a square matrix is the same volume. An empty side
+        gives 1.
 
     Raises
     ------
@@ -133,7 +134,8 @@ def distance_to_span(x, b):
     check_matrix(b, "b")
     if x.ndim < 1 or x.shape[-1] != b.shape[-2]:
         raise ValueError(
-            f"`x` must have the length {b.shape[-2]} of the columns of `b`; got shape {tuple(x.shape)}"
+            f"`x` must have the length {b.shape[-2]} of the columns of `b`; "
+            f"got shape {tuple(x.shape)}"
         )
     residual = x[..., None]
     q = xp.linalg.qr(b, mode="reduced").Q

@@ -19,7 +19,7 @@ STRUCTURES = (
     "lower triangular",
 )
 
-# Largest ‖A^k‖^{1/k} for which the degree-21 polynomial's backward error is below the unit roundoff.
+# Largest ‖A^k‖^{1/k} that keeps the backward error of the degree-21 polynomial below the roundoff.
 _THETA = {32: 3.950, 64: 1.6827}
 _DEGREE = 21
 _MOST_TRACED_SQUARINGS = 64
@@ -79,7 +79,7 @@ def expm(a, *, assume_a=None):
     -----
     Each matrix of a batch is scaled by its own power of two, chosen from ‖A²‖ and ‖A³‖ as well as
     ‖A‖, unlike ``torch.linalg.matrix_exp`` (norm of A alone) and ``jax.scipy.linalg.expm`` (one
-    scaling for a vmapped batch costs every branch). Differentiable in torch and JAX, and usable under
+    scaling for a vmapped batch costs every branch). Differentiable in torch and JAX, usable under
     ``jax.jit`` and ``vmap``; when traced, at most 64 squarings are made (norms up to 2⁶⁴).
 
     References
@@ -123,7 +123,9 @@ def _scale_and_square(xp, a):
 
     def square(i, x):
         pending = i < s
-        y = xp.where(pending, x, 0.0)  # finished matrices must not overflow in the discarded product
+        y = xp.where(
+            pending, x, 0.0
+        )  # finished matrices must not overflow in the discarded product
         return xp.where(pending, y @ y, x)
 
     most = xp.max(s)
@@ -140,7 +142,7 @@ def _power_of_two(xp, exponent):
 
 
 def _num_squarings(xp, b, b2, b3, e):
-    """Smallest s with α₂(2^{e−s} B) ≤ θ that also keeps |B| from drowning the result in rounding."""
+    """Smallest s with α₂(2^{e−s} B) ≤ θ that also keeps |B| from drowning the result."""
     theta = _THETA[xp.finfo(b.dtype).bits]
     alpha = xp.maximum(_norm1(xp, b2) ** (1 / 2), _norm1(xp, b3) ** (1 / 3))
     s = _ceil_log2(xp, alpha / theta, e)

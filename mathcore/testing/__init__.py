@@ -23,8 +23,10 @@ from mathcore.testing import strategies
 from mathcore.testing.identity_laws import check_identity
 from mathcore.testing.langevin_laws import langevin_laws, unadjusted_langevin_laws
 from mathcore.testing.laws import check_close, law, parametrize_with_laws
+from mathcore.testing.linear_laws import general_solution_laws
 from mathcore.testing.matrix_laws import determinant_laws, expm_laws
 from mathcore.testing.sampler_laws import denoiser_laws, sampler_laws
+from mathcore.testing.transport_laws import sinkhorn_divergence_laws, sinkhorn_laws
 
 __all__ = [
     "strategies",
@@ -38,4 +40,7 @@ __all__ = [
     "sampler_laws",
     "langevin_laws",
     "unadjusted_langevin_laws",
+    "general_solution_laws",
+    "sinkhorn_laws",
+    "sinkhorn_divergence_laws",
 ]

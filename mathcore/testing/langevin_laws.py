@@ -53,7 +53,7 @@ def _check_gaussian_draws(sample, xp, dtype, temperature, variance):
     """Mean, covariance and fourth moment of independent chains, each within 5 standard errors.
 
     Standard errors of n draws: mean √(v/n), variance v√(2/n), product of two coordinates √(vw/n),
-    √(vw/n), fourth moment 3v² ± v²√(96/n).
+    fourth moment v²√(96/n).
     """
     x0 = xp.zeros((_CHAINS, 2), dtype=getattr(xp, dtype.name))
     draws = _arrays.to_numpy(_run(sample, xp, x0, num_steps=_STEPS, temperature=temperature))

@@ -4,20 +4,46 @@ import pytest
 
 import mathcore
 from mathcore import identities
-from mathcore.testing import check_identity, determinant_laws, expm_laws, parametrize_with_laws
+from mathcore.testing import (
+    check_identity,
+    determinant_laws,
+    expm_laws,
+    parametrize_with_laws,
+    sinkhorn_divergence_laws,
+    sinkhorn_laws,
+)
 
 
 @parametrize_with_laws(expm_laws)
 def test_expm(law, xp):
+    """The matrix exponential."""
     law(mathcore.expm, xp=xp)
 
 
 @parametrize_with_laws(determinant_laws)
 def test_det(law, xp):
+    """Determinants and volumes."""
     law(mathcore.det, xp=xp)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex128"])
 @pytest.mark.parametrize("identity", identities.catalogue, ids=lambda identity: identity.name)
 def test_identity(identity, dtype, xp):
+    """Both sides of every record of the catalogue."""
     check_identity(identity, xp=xp, dtype=dtype)
+
+
+def _solve(x, y, a, b, epsilon):
+    result = mathcore.sinkhorn(x, y, a, b, epsilon=epsilon)
+    plan = mathcore.transport_plan(result, x, y, a, b, epsilon=epsilon)
+    return result.value, plan, result.lower_bound, result.upper_bound
+
+
+@parametrize_with_laws(sinkhorn_laws)
+def test_sinkhorn(law, xp):
+    law(_solve, xp=xp)
+
+
+@parametrize_with_laws(sinkhorn_divergence_laws)
+def test_sinkhorn_divergence(law, xp):
+    law(lambda *measures: mathcore.sinkhorn_divergence(*measures[:4], epsilon=measures[4]), xp=xp)

@@ -79,8 +79,10 @@ def to_backend(xp, value):
         frozen = value.copy()
         frozen.flags.writeable = False
         return frozen
-    return xp.asarray(value.tolist(), dtype=getattr(xp, value.dtype.name)) if value.size else (
-        xp.zeros(value.shape, dtype=getattr(xp, value.dtype.name))
+    return (
+        xp.asarray(value.tolist(), dtype=getattr(xp, value.dtype.name))
+        if value.size
+        else (xp.zeros(value.shape, dtype=getattr(xp, value.dtype.name)))
     )
 
 
@@ -112,9 +114,7 @@ def parametrize_with_laws(laws, expected_failures=None):
     known = names | {f"{one.__name__}-{dtype}" for one in laws for dtype in one.dtypes}
     unknown = sorted(set(expected) - known)
     if unknown:
-        raise ValueError(
-            f"`expected_failures` must name laws among {sorted(names)}; got {unknown}"
-        )
+        raise ValueError(f"`expected_failures` must name laws among {sorted(names)}; got {unknown}")
     cases = []
     for one in laws:
         for dtype in one.dtypes:

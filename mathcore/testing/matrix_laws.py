@@ -72,7 +72,9 @@ def batch_is_its_members(expm, xp, a):
     """A batch gives what its members give alone, whatever their norms."""
     scaled = a * xp.asarray([[[1.0]], [[8.0]], [[0.0]]], dtype=a.dtype)
     alone = xp.stack([expm(scaled[i, ...]) for i in range(3)])
-    check_close(xp, expm(scaled), alone, tolerance=_tolerance(scaled, alone), what="batch = members")
+    check_close(
+        xp, expm(scaled), alone, tolerance=_tolerance(scaled, alone), what="batch = members"
+    )
 
 
 @law(dtypes=REAL_AND_COMPLEX, max_examples=10, a=lambda dtype: strategies.matrices(dtype=dtype))

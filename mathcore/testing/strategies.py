@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+import array_api_compat
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
@@ -16,6 +17,8 @@ __all__ = [
     "point_clouds",
     "GaussianMixture",
     "gaussian_mixtures",
+    "SystemWithSolutions",
+    "linear_systems_with_solutions",
 ]
 
 
@@ -142,3 +145,72 @@ def gaussian_mixtures(draw, k=None, d=None, dtype="float64", *, condition=10.0, 
         draw(point_clouds(count, dim, dtype, bound=bound)),
         draw(spd_matrices(dim, dtype, condition=condition, batch=(count,))) * scale,
     )
+
+
+class SystemWithSolutions(NamedTuple):
+    """x' = A(t) x with a fundamental matrix known in closed form.
+
+    Φ(t) = D(t) F_1(t) F_2(t) with D = diag(exp(rates t + amplitudes sin t)) and
+    F_i = I + sin(ω_i t) N_i, where N_i² = 0 and ω are the `frequencies`. ``rates``, ``amplitudes``:
+    (n,); ``nilpotents``: (2, n, n); ``frequencies``: (2,), real. Times are arrays of their library.
+    """
+
+    rates: Any
+    amplitudes: Any
+    nilpotents: Any
+    frequencies: Any
+
+    def log_determinant(self, t):
+        """Log det Φ(t), (...)."""
+        return array_api_compat.array_namespace(t).sum(self._exponents(t), axis=-1)
+
+    def fundamental(self, t):
+        """The fundamental matrix Φ(t), (..., n, n)."""
+        scale = array_api_compat.array_namespace(t).exp(self._exponents(t))
+        return scale[..., None] * (self._factor(t, 0, 1.0) @ self._factor(t, 1, 1.0))
+
+    def coefficient(self, t):
+        """A(t) = Φ'(t) Φ(t)⁻¹, (..., n, n); F_i' F_i⁻¹ = ω_i cos(ω_i t) N_i because N_i² = 0."""
+        xp = array_api_compat.array_namespace(t)
+        scale = xp.exp(self._exponents(t))
+        second = self._factor(t, 0, 1.0) @ self._turning(t, 1) @ self._factor(t, 0, -1.0)
+        inner = scale[..., None] * (self._turning(t, 0) + second) / scale[..., None, :]
+        growth = self.rates + self.amplitudes * xp.cos(t)[..., None]
+        return inner + growth[..., None] * self._identity(t)
+
+    def _identity(self, t):
+        return array_api_compat.array_namespace(t).eye(self.rates.shape[0], dtype=self.rates.dtype)
+
+    def _exponents(self, t):
+        sine = array_api_compat.array_namespace(t).sin(t)
+        return self.rates * t[..., None] + self.amplitudes * sine[..., None]
+
+    def _factor(self, t, i, sign):
+        sine = array_api_compat.array_namespace(t).sin(self.frequencies[i] * t)
+        return self._identity(t) + sign * sine[..., None, None] * self.nilpotents[i, :, :]
+
+    def _turning(self, t, i):
+        omega = self.frequencies[i]
+        cosine = array_api_compat.array_namespace(t).cos(omega * t)
+        return (omega * cosine)[..., None, None] * self.nilpotents[i, :, :]
+
+
+@st.composite
+def linear_systems_with_solutions(draw, n=None, dtype="float64", *, bound=1.0):
+    """Linear systems of order 2 … 5 (when `n` is None), entries and rates of size `bound`."""
+    order = draw(sizes(n, 2, 5))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    rates, amplitudes = bound * _entries_of_size_one(rng, (2, order), dtype)
+    left, right = (_entries_of_size_one(rng, (2, order, 1), dtype) for _ in range(2))
+    size = np.sum(np.abs(left) ** 2, axis=1, keepdims=True)
+    right = right - left * np.sum(np.conj(left) * right, axis=1, keepdims=True) / size
+    nilpotents = bound * left @ np.conj(np.swapaxes(right, 1, 2))
+    frequencies = rng.integers(1, 4, 2).astype(np.finfo(dtype).dtype)
+    return SystemWithSolutions(
+        *(x.astype(dtype) for x in (rates, amplitudes, nilpotents)), frequencies
+    )
+
+
+def _entries_of_size_one(rng, shape, dtype):
+    values = rng.uniform(-1.0, 1.0, shape)
+    return values + 1j * rng.uniform(-1.0, 1.0, shape) if np.dtype(dtype).kind == "c" else values

@@ -130,7 +130,12 @@ def test_seeds():
     assert _arrays.seed_of(generator) != _arrays.seed_of(generator)
     assert _arrays.seed_of(np.random.default_rng(0)) == _arrays.seed_of(np.random.default_rng(0))
     assert _arrays.seed_of(None) != _arrays.seed_of(None)
-    for wrong, error in ((-1, ValueError), (2**64, ValueError), ("0", TypeError), (True, TypeError)):
+    for wrong, error in (
+        (-1, ValueError),
+        (2**64, ValueError),
+        ("0", TypeError),
+        (True, TypeError),
+    ):
         with pytest.raises(error, match="`rng` must be"):
             _arrays.seed_of(wrong)
 
@@ -144,7 +149,7 @@ def test_seeds_of_torch_and_jax():
     assert _arrays.seed_of(old) == _arrays.seed_of(new) == 3
     assert _arrays.seed_of(jax.random.fold_in(new, 1)) != 3
     with pytest.raises(TypeError, match="`rng` must be a concrete JAX key"):
-        jax.jit(lambda key: _arrays.seed_of(key))(new)
+        jax.jit(_arrays.seed_of)(new)
 
 
 def test_half_precision_results_are_mapped_through_tuples():

@@ -23,7 +23,9 @@ def test_proved_by_sympy(name, n):
 def test_a_false_statement_is_not_proved(name):
     identity = identities.get(name)
     false = identity._replace(
-        symbolic_sides=lambda n: tuple(side * k for k, side in enumerate(identity.symbolic_sides(n), 1))
+        symbolic_sides=lambda n: tuple(
+            side * k for k, side in enumerate(identity.symbolic_sides(n), 1)
+        )
     )
     assert not false.prove(2)
 
