@@ -1,42 +1,18 @@
 from mathcore import identities as identities
 from mathcore import testing as testing
-from mathcore.matrices.determinants import (
-    det as det,
-)
-from mathcore.matrices.determinants import (
-    distance_to_span as distance_to_span,
-)
-from mathcore.matrices.determinants import (
-    slogdet as slogdet,
-)
+from mathcore.matrices.determinants import det as det
+from mathcore.matrices.determinants import distance_to_span as distance_to_span
+from mathcore.matrices.determinants import slogdet as slogdet
 from mathcore.matrices.exponential import expm as expm
-from mathcore.transport.entropic import (
-    TransportResult as TransportResult,
-)
-from mathcore.transport.entropic import (
-    sinkhorn as sinkhorn,
-)
-from mathcore.transport.entropic import (
-    sinkhorn_cost as sinkhorn_cost,
-)
-from mathcore.transport.entropic import (
-    sinkhorn_divergence as sinkhorn_divergence,
-)
-from mathcore.transport.gaussian import (
-    bures_wasserstein as bures_wasserstein,
-)
-from mathcore.transport.gaussian import (
-    entropic_gaussian as entropic_gaussian,
-)
-from mathcore.transport.plans import (
-    apply_plan as apply_plan,
-)
-from mathcore.transport.plans import (
-    barycentric_map as barycentric_map,
-)
-from mathcore.transport.plans import (
-    transport_plan as transport_plan,
-)
+from mathcore.transport.entropic import TransportResult as TransportResult
+from mathcore.transport.entropic import sinkhorn as sinkhorn
+from mathcore.transport.entropic import sinkhorn_cost as sinkhorn_cost
+from mathcore.transport.entropic import sinkhorn_divergence as sinkhorn_divergence
+from mathcore.transport.gaussian import bures_wasserstein as bures_wasserstein
+from mathcore.transport.gaussian import entropic_gaussian as entropic_gaussian
+from mathcore.transport.plans import apply_plan as apply_plan
+from mathcore.transport.plans import barycentric_map as barycentric_map
+from mathcore.transport.plans import transport_plan as transport_plan
 from mathcore.transport.soft_minima import soft_minimum as soft_minimum
 
 __version__: str

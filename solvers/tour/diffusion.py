@@ -15,9 +15,9 @@ from solvers.tour.rows import Row
 TITLE = "4  Diffusion: from noise to handwritten digits, with the exact denoiser"
 REMARK = (
     "The best denoiser of 1,200 training digits is a closed form. Followed to the end it gives\n"
-    "back its training digits; one smoothed by a Gaussian of width 0.25 draws from the blurred data:\n"
-    "copies with that much noise on each pixel. S is the Sinkhorn divergence to the 597 held-out\n"
-    "digits. The error is root mean square against the converged ODE."
+    "back its training digits; one smoothed by a Gaussian of width 0.25 draws from the blurred\n"
+    "data: copies with that much noise on each pixel. S is the Sinkhorn divergence to the 597\n"
+    "held-out digits. The error is root mean square against the converged ODE."
 )
 
 SIGMA_MAX, SIGMA_MIN = 20.0, 0.02
