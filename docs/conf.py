@@ -28,3 +28,19 @@ doctest_global_setup = "import numpy as np"
 html_theme = "pydata_sphinx_theme"
 html_title = "mathcore"
 html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}
+
+
+def _escape_bars(app, what, name, obj, options, lines):
+    """Docstrings write |x| as a reader expects; reStructuredText would see a substitution."""
+    in_example = False
+    for i, line in enumerate(lines):
+        in_example = line.lstrip().startswith(">>>") or (in_example and bool(line.strip()))
+        if not in_example and "|" in line:
+            parts = line.split("``")
+            parts[::2] = (part.replace("|", r"\|") for part in parts[::2])
+            lines[i] = "``".join(parts)
+
+
+def setup(app):
+    """Register the hook after numpydoc's own."""
+    app.connect("autodoc-process-docstring", _escape_bars, priority=600)

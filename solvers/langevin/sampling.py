@@ -107,7 +107,7 @@ def sample_langevin(
         Where the chains start.
     method : str, optional
         "mala": Metropolis-adjusted, exact, needs `log_density`. "ula": unadjusted, bias of order
-        `step_size`. "baoab": underdamped, bias of order `step_size`², none on Gaussians.
+        `step_size`. "baoab": underdamped, bias of order `step_size` squared, none on Gaussians.
     step_size : float
         h of the methods in `solvers.langevin.integrators`.
     num_steps : int
