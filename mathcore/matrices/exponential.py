@@ -1,14 +1,28 @@
-"""The matrix exponential: Taylor polynomial of degree 21 in five products, scaling, squaring.
+"""The matrix exponential: Taylor polynomials in few products, scaling and squaring.
 
-Evaluation formulas of Sastre, Ibáñez & Defez, "Boosting the computation of the matrix exponential",
-Appl. Math. Comput. 340 (2019) 206–220; scaling from norms of powers after Al-Mohy & Higham, "A new
-scaling and squaring algorithm for the matrix exponential", SIAM J. Matrix Anal. Appl. 31 (2009).
+Scaling from norms of powers, and the exact diagonal of a triangular matrix, after Al-Mohy & Higham,
+"A new scaling and squaring algorithm for the matrix exponential", SIAM J. Matrix Anal. Appl. 31
+(2009) 970–989; the polynomials are in `taylor_polynomials`.
 """
 
+import functools
 import math
+
+import numpy as np
 
 from mathcore import _arrays
 from mathcore._checks import check_choice, check_square
+from mathcore.matrices.taylor_polynomials import (
+    T8,
+    T15,
+    T21,
+    THETA,
+    identity_like,
+    taylor_4,
+    taylor_8,
+    taylor_15,
+    taylor_21,
+)
 
 STRUCTURES = (
     None,
@@ -19,35 +33,10 @@ STRUCTURES = (
     "lower triangular",
 )
 
-# Largest ‖A^k‖^{1/k} that keeps the backward error of the degree-21 polynomial below the roundoff.
-_THETA = {32: 3.950, 64: 1.6827}
 _DEGREE = 21
 _MOST_TRACED_SQUARINGS = 64
 _MOST_SQUARINGS = 1100  # float64 norms end at 2**1024
-
-_C = (
-    None,
-    0.000001161658834444880406272193,
-    0.000004500852739573010071532832,
-    0.00005374708803114820360639605,
-    0.002005403977292901458617706,
-    0.06974348269544424312835862,
-    0.9418613214806352212991451,
-    0.002852960512714315000629857,
-    -0.007544837153586670795143074,
-    1.829773504500423754978509,
-    0.03151382711608315321378252,
-    0.1392249143769798228028454,
-    -0.002269101241269351089363611,
-    -0.05394098846866401963928324,
-    0.3112216227982407393782152,
-    9.343851261938046512315769,
-    0.6865706355662834041630062,
-    3.233370163085379859452255,
-    -5.726379787260966389608996,
-    -0.01413550099309667053879458,
-    -0.1638413114712015580505997,
-)
+_MOST_FUSED = 128
 
 
 @_arrays.halves_in_float32
@@ -60,8 +49,10 @@ def expm(a, *, assume_a=None):
         Real or complex; integers are taken as the library's default float.
     assume_a : str, optional
         Known structure: "general", "hermitian", "skew-hermitian", "upper triangular" or "lower
-        triangular". A triangular matrix is read from its triangle alone; the exponential of a
-        Hermitian matrix is returned exactly Hermitian.
+        triangular". A triangular matrix is read from its triangle alone, and diagonal and first
+        superdiagonal of the result are exact to rounding; the result of "hermitian" is exactly
+        Hermitian, that of "skew-hermitian" unitary to rounding. With None, triangular members are
+        found on NumPy arrays, and elsewhere the matrix is taken as general.
 
     Returns
     -------
@@ -100,37 +91,123 @@ def expm(a, *, assume_a=None):
     check_choice(assume_a, STRUCTURES, "assume_a")
     if a.shape[-1] < 2 or 0 in a.shape:
         return xp.exp(a)
+    if assume_a is None:
+        return _by_structure(xp, a)
     if assume_a == "upper triangular":
-        a = xp.triu(a)
-    elif assume_a == "lower triangular":
-        a = xp.tril(a)
-    result = _scale_and_square(xp, a)
-    return (result + _arrays.adjoint(result)) / 2 if assume_a == "hermitian" else result
+        return _upper_triangular(xp, xp.triu(a))
+    if assume_a == "lower triangular":
+        return _lower_triangular(xp, xp.tril(a))
+    x = _general(xp, a)
+    if assume_a == "hermitian":
+        return (x + _arrays.adjoint(x)) / 2
+    if assume_a == "skew-hermitian":  # one Newton–Schulz step to the nearest unitary matrix
+        return x @ (1.5 * identity_like(xp, x) - 0.5 * (_arrays.adjoint(x) @ x))
+    return x
 
 
-def _scale_and_square(xp, a):
+def _by_structure(xp, a):
+    """Triangular members by their own method; looked for on NumPy arrays only."""
+    first, last = a[..., 1, 0] == 0, a[..., 0, 1] == 0
+    if not _arrays.is_numpy(a) or not (np.any(first) or np.any(last)):
+        return _general(xp, a)
+    upper = first & ~np.any(np.tril(a, -1), axis=(-2, -1))
+    lower = last & ~upper & ~np.any(np.triu(a, 1), axis=(-2, -1))
+    x = np.empty_like(a)
+    for members, exponential in (
+        (upper, _upper_triangular),
+        (lower, _lower_triangular),
+        (~(upper | lower), _general),
+    ):
+        if np.any(members):
+            x[members] = exponential(xp, a[members])
+    return x
+
+
+def _upper_triangular(xp, a):
+    return _scale_and_square(xp, a, upper=True)
+
+
+def _lower_triangular(xp, a):
+    return xp.matrix_transpose(_upper_triangular(xp, xp.matrix_transpose(a)))
+
+
+def _general(xp, a):
+    views = _arrays.kernel_views(a) if a.shape[-1] <= _MOST_FUSED else None
+    return _scale_and_square(xp, a) if views is None else _arrays.from_kernel(_fused(*views), a)
+
+
+# --- scaling and squaring -------------------------------------------------------------------------
+
+
+def _scale_and_square(xp, a, *, upper=False):
     # A = 2^e B with ‖B‖₁ in [1/2, 1): no power of B overflows, and 2^e is exact.
     norm = _norm1(xp, _arrays.detach(a))
+    largest = _arrays.concrete(xp.max(norm))
+    thetas = THETA[xp.finfo(a.dtype).bits]
+    if largest is not None and largest <= thetas[2] and not upper:
+        return _without_scaling(xp, a, largest, thetas)
     usable = xp.isfinite(norm) & (norm > 0)
     e = xp.where(usable, xp.floor(xp.log2(xp.where(usable, norm, 1.0))) + 1.0, 0.0)
     b = a * _power_of_two(xp, -e)
     b2 = b @ b
     b3 = b2 @ b
-    s = _num_squarings(xp, *(_arrays.detach(x) for x in (b, b2, b3)), e)
+    s = _num_squarings(xp, *(_arrays.detach(x) for x in (b, b2, b3)), e, thetas[3])
     scale = _power_of_two(xp, e - s)
-    x = _taylor_21(xp, b * scale, b2 * scale * scale, b3 * scale * scale * scale)
-    s = s[..., None, None]
+    a = b * scale
+    x = taylor_21(identity_like(xp, a), a, b2 * scale * scale, b3 * scale * scale * scale)
+    if upper:
+        x = _with_exact_diagonals(xp, x, a)
+    return _squared(xp, x, a, s, upper)
+
+
+def _without_scaling(xp, a, largest, thetas):
+    identity, a2 = identity_like(xp, a), a @ a
+    for polynomial, theta in ((taylor_4, thetas[0]), (taylor_8, thetas[1])):
+        if largest <= theta:
+            return polynomial(identity, a, a2)
+    return taylor_15(identity, a, a2)
+
+
+def _squared(xp, x, a, s, upper):
+    """X^(2^s), each member its own s; `a` is what x is the exponential of."""
+    most, counts = xp.max(s), s[..., None, None]
+    together = _arrays.concrete(xp.all(s == most))
 
     def square(i, x):
-        pending = i < s
-        y = xp.where(
-            pending, x, 0.0
-        )  # finished matrices must not overflow in the discarded product
-        return xp.where(pending, y @ y, x)
+        if together:
+            y = x @ x
+        else:
+            pending = i < counts
+            y = xp.where(pending, x, 0.0)  # finished members must not overflow in vain
+            y = xp.where(pending, y @ y, x)
+        if upper:
+            scale = 2.0 ** (xp.astype(xp.minimum(counts, 0 * counts + i + 1), a.dtype))
+            y = _with_exact_diagonals(xp, y, a * scale)
+        return y
 
-    most = xp.max(s)
     bound = _MOST_SQUARINGS if _arrays.concrete(most) is not None else _MOST_TRACED_SQUARINGS
     return _arrays.repeat(most, square, x, at_most=bound)
+
+
+def _with_exact_diagonals(xp, x, a):
+    """x ≈ e^A, A upper triangular, with its diagonal and first superdiagonal recomputed.
+
+    Al-Mohy & Higham 2009, code fragment 2.1; the divided difference of exp without overflow.
+    """
+    values = xp.linalg.diagonal(a)
+    row = xp.arange(a.shape[-1], device=_arrays.device(a))
+    x = xp.where(row[:, None] == row, xp.exp(values)[..., None, :], x)
+    left, right = values[..., :-1], values[..., 1:]
+    right_is_top = _arrays.real_part(right) > _arrays.real_part(left)
+    top, gap = (
+        xp.where(right_is_top, right, left),
+        xp.where(right_is_top, right - left, left - right),
+    )
+    equal = gap == 0
+    quotient = xp.where(equal, 1.0, -xp.expm1(-gap) / xp.where(equal, 1.0, gap))
+    above = xp.linalg.diagonal(a, offset=1) * xp.exp(top) * quotient
+    padded = xp.concat([xp.zeros_like(values[..., :1]), above], axis=-1)
+    return xp.where(row[:, None] + 1 == row, padded[..., None, :], x)
 
 
 def _norm1(xp, a):
@@ -141,15 +218,18 @@ def _power_of_two(xp, exponent):
     return xp.pow(xp.full_like(exponent, 2.0), exponent)[..., None, None]
 
 
-def _num_squarings(xp, b, b2, b3, e):
-    """Smallest s with α₂(2^{e−s} B) ≤ θ that also keeps |B| from drowning the result."""
-    theta = _THETA[xp.finfo(b.dtype).bits]
+def _num_squarings(xp, b, b2, b3, e, theta):
+    """Smallest s with α₂(2^{e−s} B) ≤ θ that also keeps |B| from drowning the result.
+
+    Where that is one below what ‖B‖ asks for, |A| ≤ 2θ cannot; two or more below, the guard looks.
+    """
     alpha = xp.maximum(_norm1(xp, b2) ** (1 / 2), _norm1(xp, b3) ** (1 / 3))
     s = _ceil_log2(xp, alpha / theta, e)
     bound = _ceil_log2(xp, _norm1(xp, b) / theta, e)
-    if _arrays.concrete(xp.all(s == bound)):
+    s, far = xp.minimum(s, bound), s < bound - 1
+    if _arrays.concrete(xp.any(far)) is False:
         return s
-    return xp.minimum(s + _overscaling_guard(xp, b, e - s), bound)
+    return xp.where(far, xp.minimum(s + _overscaling_guard(xp, b, e - s), bound), s)
 
 
 def _ceil_log2(xp, x, e):
@@ -176,12 +256,28 @@ def _overscaling_guard(xp, b, exponent):
     return xp.where(safe & (extra > 0), extra, 0.0)
 
 
-def _taylor_21(xp, a, a2, a3):
-    """Σ_{k ≤ 21} A^k / k! in three further products (Sastre, Ibáñez & Defez 2019)."""
-    c = _C
-    y0 = a3 @ (c[1] * a3 + c[2] * a2 + c[3] * a)
-    y1 = (y0 + c[4] * a3 + c[5] * a2 + c[6] * a) @ (y0 + c[7] * a3 + c[8] * a2)
-    y1 = y1 + c[9] * y0 + c[10] * a3 + c[11] * a2
-    y2 = (y1 + c[12] * a3 + c[13] * a2 + c[14] * a) @ (y1 + c[15] * y0 + c[16] * a)
-    identity = xp.eye(a.shape[-1], dtype=a.dtype, device=_arrays.device(a))
-    return y2 + c[17] * y1 + c[18] * y0 + c[19] * a3 + c[20] * a2 + a + identity
+# --- the kernel -----------------------------------------------------------------------------------
+
+
+def _fused(a):
+    """Batches of small matrices: one kernel call, threaded over the batch."""
+    from mathcore.matrices._kernels import expm_cpu
+
+    n = a.shape[-1]
+    flat, coefficients = a.reshape(-1, n, n), _kernel_coefficients(a.dtype.name)
+    out = np.empty_like(flat)
+    if flat.shape[0] * a.itemsize < expm_cpu.VECTOR_BYTES:
+        expm_cpu.expm_few(flat, out, *coefficients)
+    elif n <= expm_cpu.MOST_LANES:
+        groups = max(1, expm_cpu.GROUP_ENTRIES // n**2)
+        rows, out_rows = flat.reshape(-1, n * n), out.reshape(-1, n * n)
+        expm_cpu.expm_lanes(rows, out_rows, n, groups, *coefficients)
+    else:
+        expm_cpu.expm_rows(flat, out, *coefficients)
+    return out.reshape(a.shape)
+
+
+@functools.cache
+def _kernel_coefficients(dtype):
+    thetas = np.asarray(THETA[np.finfo(dtype).bits])
+    return (thetas, *(np.asarray(c, dtype=dtype) for c in (T8, T15, (0.0, *T21))))

@@ -2,13 +2,15 @@
 
 import math
 from fractions import Fraction
+from itertools import zip_longest
 
+import array_api_compat.numpy
 import mpmath
 import numpy as np
 import pytest
 
 from mathcore import _arrays, expm
-from mathcore.matrices import exponential
+from mathcore.matrices import exponential, taylor_polynomials
 
 # Test matrices of Ward (1977), Najfeld & Havel (1995) and the overscaling literature.
 _T = np.array([[1.0, 10, 100], [1, 9, 100], [1, 11, 99]])
@@ -53,43 +55,125 @@ def test_reference_matrices(name):
     assert error <= 10 * len(a) * unit_roundoff * max(1.0, _condition(a, exact))
 
 
-def test_polynomial_is_the_taylor_polynomial():
-    """The coefficients of A^k, k ≤ 21, expand to 1/k! (the scheme's defining property)."""
-    c = [None, *(Fraction(x) for x in exponential._C[1:])]
+class _Polynomial:
+    """Exact polynomials in one unknown, with the operators a matrix has."""
 
-    class Polynomial:
-        def __init__(self, *coefficients):
-            self.coefficients = list(coefficients)
+    def __init__(self, *coefficients):
+        self.coefficients = [Fraction(x) for x in coefficients]
 
-        def __add__(self, other):
-            p, q = self.coefficients, other.coefficients
-            size = max(len(p), len(q))
-            p, q = (r + [Fraction(0)] * (size - len(r)) for r in (p, q))
-            return Polynomial(*(x + y for x, y in zip(p, q, strict=True)))
+    def __add__(self, other):
+        pairs = zip_longest(self.coefficients, other.coefficients, fillvalue=0)
+        return _Polynomial(*(x + y for x, y in pairs))
 
-        def __rmul__(self, factor):
-            return Polynomial(*(Fraction(factor) * x for x in self.coefficients))
+    def __rmul__(self, factor):
+        return _Polynomial(*(Fraction(factor) * x for x in self.coefficients))
 
-        def __matmul__(self, other):
-            out = [Fraction(0)] * (len(self.coefficients) + len(other.coefficients) - 1)
-            for i, x in enumerate(self.coefficients):
-                for j, y in enumerate(other.coefficients):
-                    out[i + j] += x * y
-            return Polynomial(*out)
+    def __truediv__(self, number):
+        return _Polynomial(*(x / number for x in self.coefficients))
 
-    class Namespace:
-        @staticmethod
-        def eye(*_args, **_kwargs):
-            return Polynomial(1)
+    def __matmul__(self, other):
+        out = [Fraction(0)] * (len(self.coefficients) + len(other.coefficients) - 1)
+        for i, x in enumerate(self.coefficients):
+            for j, y in enumerate(other.coefficients):
+                out[i + j] += x * y
+        return _Polynomial(*out)
 
-    Polynomial.shape, Polynomial.dtype = (1, 1), None
-    a, a2, a3 = (Polynomial(*[0] * k, 1) for k in (1, 2, 3))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exponential, "_C", c)
-        patch.setattr(_arrays, "device", lambda x: None)
-        expanded = exponential._taylor_21(Namespace, a, a2, a3).coefficients
-    for k in range(22):
-        assert abs(float(expanded[k] * math.factorial(k)) - 1.0) <= 3e-16
+
+@pytest.mark.parametrize("degree", [4, 8, 15, 21])
+def test_polynomials_are_taylor_polynomials(degree):
+    """The coefficients of A^k, k ≤ degree, expand to 1/k!, the schemes' defining property."""
+    evaluate = getattr(taylor_polynomials, f"taylor_{degree}")
+    powers = [_Polynomial(*[0] * k, 1) for k in range(4)]
+    expanded = evaluate(*powers[: 4 if degree == 21 else 3]).coefficients
+    for k in range(degree + 1):
+        # T15+ is published to 16 digits, the others round to the nearest float
+        assert abs(float(expanded[k] * math.factorial(k)) - 1.0) <= 6e-16
+
+
+TRIANGULAR = {
+    "jordan": np.array([[0.1, 1e6], [0, 0.1]]),
+    "overscale": np.array([[1.0, 1e6], [0, -1]]),
+    "amh17": np.array([[1.0, 1e17], [0, 1]]),
+    "stiff": np.array([[-1.0, 1e7], [0, -1e7]]),
+    "diagonal": np.diag([700.0, -800.0, 0.0, 1e-300]),
+    "nilpotent": 100 * np.triu(np.random.default_rng(0).standard_normal((8, 8)), 1),
+}
+
+
+@pytest.mark.parametrize("name", TRIANGULAR)
+def test_triangular_matrices(xp, name):
+    a = TRIANGULAR[name]
+    exact = _exact(a)
+    for matrix, expected, word in ((a, exact, "upper"), (a.T, exact.T, "lower")):
+        array = xp.asarray(matrix.tolist(), dtype=xp.float64)
+        result = _arrays.to_numpy(expm(array, assume_a=f"{word} triangular"))
+        error = np.abs(result - expected).max() / np.abs(expected).max()
+        assert error <= 10 * len(a) * 2.0**-53
+        for offset in (0, 1 if word == "upper" else -1):
+            np.testing.assert_allclose(
+                np.diagonal(result, offset), np.diagonal(expected, offset), rtol=1e-14, atol=1e-320
+            )
+        if xp is array_api_compat.numpy:
+            np.testing.assert_array_equal(expm(array), result)
+
+
+def test_mixed_structures_in_a_batch():
+    rng = np.random.default_rng(0)
+    full = rng.standard_normal((4, 4))
+    batch = np.stack([full, np.triu(full), np.tril(full), np.diag(np.diag(full)), 0 * full])
+    result = expm(batch)
+    for a, x in zip(batch, result, strict=True):
+        np.testing.assert_allclose(x, _exact(a), rtol=0, atol=2e-14)
+    np.testing.assert_array_equal(result[3], np.diag(np.exp(np.diag(full))))
+
+
+@pytest.mark.parametrize("n", [2, 3, 8, 30])
+def test_skew_hermitian_gives_unitary_to_rounding(n):
+    a = np.random.default_rng(0).standard_normal((n, n)) * 50
+    q = expm(a - a.T, assume_a="skew-hermitian")
+    assert np.abs(q.T @ q - np.eye(n)).max() <= 4 * n * 2.0**-53
+
+
+@pytest.mark.small
+@pytest.mark.filterwarnings("ignore:overflow|invalid value:RuntimeWarning")  # with no compiler
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [2, 3, 4, 5, 7, 8, 16, 17, 21, 33])
+def test_kernel_is_the_definition(n, dtype):
+    """Every rung of the ladder, both layouts, with and without rescaling; one member is NaN."""
+    rng = np.random.default_rng(n)
+    norms = np.array([1e-5, 0.02, 0.4, 1.0, 3.0, 40.0, 0.0, 3.0, 1e-30, 5.0, 2.0])
+    a = rng.standard_normal((len(norms), n, n))
+    a *= (norms / np.abs(a).sum(axis=-2).max(axis=-1))[:, None, None]
+    a[7, 0, 1] = np.nan
+    a = a.astype(dtype)
+    for batch in (a, a[:1], a[1:2], a[2:3], a[[3, 6]], a[:3]):
+        fused = exponential._fused(batch)
+        for x, member in zip(fused, batch, strict=True):
+            definition = exponential._scale_and_square(array_api_compat.numpy, member)
+            assert np.array_equal(np.isnan(x), np.isnan(definition))
+            scale = np.nanmax(np.abs(definition), initial=0)
+            growth = max(1.0, np.nan_to_num(np.abs(member).sum(axis=0).max()))
+            error = np.nanmax(np.abs(x - definition), initial=0)
+            assert error <= 20 * n * np.finfo(dtype).eps * growth * scale
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("n", [4, 20])
+@pytest.mark.parametrize("size", [1e3, 1e6, 1e150])
+def test_nilpotent_matrices_beyond_every_norm(n, size):
+    """A² = 0: e^A = I + A. Where |A| is nilpotent too, no squaring and no overflow at any size."""
+    u, v = np.ones(n), 1.0 - 2.0 * (np.arange(n) % 2)
+    a = np.stack([np.outer(u, v), np.outer(v, u), 0.001 * np.outer(u, v)] * 4)
+    if size > 1e100:
+        a[:, :, :-1], a[:, -1, :] = 0.0, 0.0
+    a *= size
+    exact = np.eye(n) + a
+    for x in (
+        exponential._fused(a),
+        exponential._fused(a[:1]),
+        exponential._scale_and_square(array_api_compat.numpy, a),
+    ):
+        assert np.abs(x - exact[: len(x)]).max() <= 100 * n * 2.0**-53 * size
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3])
