@@ -9,6 +9,9 @@ __version__ = "0.1.0"
 
 _EXPORTS = {
     "expm": "mathcore.matrices.exponential",
+    "expm_frechet": "mathcore.matrices.exponential_derivative",
+    "expm_vjp": "mathcore.matrices.exponential_derivative",
+    "expm_cond": "mathcore.matrices.exponential_derivative",
     "det": "mathcore.matrices.determinants",
     "slogdet": "mathcore.matrices.determinants",
     "distance_to_span": "mathcore.matrices.determinants",

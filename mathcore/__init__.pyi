@@ -4,6 +4,9 @@ from mathcore.matrices.determinants import det as det
 from mathcore.matrices.determinants import distance_to_span as distance_to_span
 from mathcore.matrices.determinants import slogdet as slogdet
 from mathcore.matrices.exponential import expm as expm
+from mathcore.matrices.exponential_derivative import expm_cond as expm_cond
+from mathcore.matrices.exponential_derivative import expm_frechet as expm_frechet
+from mathcore.matrices.exponential_derivative import expm_vjp as expm_vjp
 from mathcore.transport.entropic import TransportResult as TransportResult
 from mathcore.transport.entropic import sinkhorn as sinkhorn
 from mathcore.transport.entropic import sinkhorn_cost as sinkhorn_cost

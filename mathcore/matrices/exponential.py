@@ -107,11 +107,10 @@ def expm(a, *, assume_a=None):
 
 def _by_structure(xp, a):
     """Triangular members by their own method; looked for on NumPy arrays only."""
-    first, last = a[..., 1, 0] == 0, a[..., 0, 1] == 0
-    if not _arrays.is_numpy(a) or not (np.any(first) or np.any(last)):
+    if not _arrays.is_numpy(a) or (a[..., 1, 0].all() and a[..., 0, 1].all()):
         return _general(xp, a)
-    upper = first & ~np.any(np.tril(a, -1), axis=(-2, -1))
-    lower = last & ~upper & ~np.any(np.triu(a, 1), axis=(-2, -1))
+    upper = ~np.any(np.tril(a, -1), axis=(-2, -1))
+    lower = ~upper & ~np.any(np.triu(a, 1), axis=(-2, -1))
     x = np.empty_like(a)
     for members, exponential in (
         (upper, _upper_triangular),
@@ -140,24 +139,31 @@ def _general(xp, a):
 
 
 def _scale_and_square(xp, a, *, upper=False):
-    # A = 2^e B with ‖B‖₁ in [1/2, 1): no power of B overflows, and 2^e is exact.
-    norm = _norm1(xp, _arrays.detach(a))
-    largest = _arrays.concrete(xp.max(norm))
     thetas = THETA[xp.finfo(a.dtype).bits]
+    largest = _arrays.concrete(xp.max(_norm1(xp, _arrays.detach(a))))
     if largest is not None and largest <= thetas[2] and not upper:
         return _without_scaling(xp, a, largest, thetas)
+    a, a2, a3, _, s = scaled_powers(xp, a)
+    x = taylor_21(identity_like(xp, a), a, a2, a3)
+    if upper:
+        x = _with_exact_diagonals(xp, x, a)
+    return _squared(xp, x, a, s, upper)
+
+
+def scaled_powers(xp, a):
+    """X = 2^{−s} A with X² and X³, the factor 2^{−s} (..., 1, 1), and s (...), for T21+."""
+    # A = 2^e B with ‖B‖₁ in [1/2, 1): no power of B overflows, and 2^e is exact.
+    norm = _norm1(xp, _arrays.detach(a))
     usable = xp.isfinite(norm) & (norm > 0)
     e = xp.where(usable, xp.floor(xp.log2(xp.where(usable, norm, 1.0))) + 1.0, 0.0)
     b = a * _power_of_two(xp, -e)
     b2 = b @ b
     b3 = b2 @ b
-    s = _num_squarings(xp, *(_arrays.detach(x) for x in (b, b2, b3)), e, thetas[3])
+    theta = THETA[xp.finfo(a.dtype).bits][3]
+    s = _num_squarings(xp, *(_arrays.detach(x) for x in (b, b2, b3)), e, theta)
     scale = _power_of_two(xp, e - s)
-    a = b * scale
-    x = taylor_21(identity_like(xp, a), a, b2 * scale * scale, b3 * scale * scale * scale)
-    if upper:
-        x = _with_exact_diagonals(xp, x, a)
-    return _squared(xp, x, a, s, upper)
+    powers = (b * scale, b2 * scale * scale, b3 * scale * scale * scale)
+    return (*powers, _power_of_two(xp, -s), s)
 
 
 def _without_scaling(xp, a, largest, thetas):

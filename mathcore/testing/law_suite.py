@@ -7,6 +7,7 @@ from mathcore import identities
 from mathcore.testing import (
     check_identity,
     determinant_laws,
+    expm_frechet_laws,
     expm_laws,
     parametrize_with_laws,
     sinkhorn_divergence_laws,
@@ -18,6 +19,12 @@ from mathcore.testing import (
 def test_expm(law, xp):
     """The matrix exponential."""
     law(mathcore.expm, xp=xp)
+
+
+@parametrize_with_laws(expm_frechet_laws)
+def test_expm_frechet(law, xp):
+    """Its derivative."""
+    law(mathcore.expm_frechet, xp=xp)
 
 
 @parametrize_with_laws(determinant_laws)

@@ -181,3 +181,51 @@ determinant_laws = (
     product_of_singular_values,
     repeated_column_has_no_volume,
 )
+
+
+def _real_square(dtype):
+    return strategies.matrices(dtype=dtype, n=strategies.sizes(None, 1, 4))
+
+
+@law(dtypes=("float64", "complex128"), max_examples=10, a=_real_square, b=_real_square)
+def is_the_derivative(expm_frechet, xp, a, b):
+    """L(A, E) is the (1, 2) block of exp [[A, E], [0, A]], here in 30 digits."""
+    n = min(a.shape[-1], b.shape[-1])
+    a, e = a[:n, :n], b[:n, :n]
+    host_a, host_e = _arrays.to_numpy(a), _arrays.to_numpy(e)
+    block = _mp_expm(np.block([[host_a, host_e], [0 * host_a, host_a]]))
+    bound = _mp_expm(np.abs(host_a))
+    check_close(
+        xp,
+        expm_frechet(a, e)[1],
+        block[:n, n:],
+        tolerance=10 * _tolerance(a, bound, e) * max(1.0, _norm(a)),
+        what="L(A, E) = block of the exponential",
+    )
+
+
+@law(dtypes=REAL_AND_COMPLEX, a=_real_square, b=_real_square, c=_real_square)
+def derivative_is_linear(expm_frechet, xp, a, b, c):
+    """L(A, E + 2F) = L(A, E) + 2 L(A, F)."""
+    n = min(x.shape[-1] for x in (a, b, c))
+    a, e, f = (x[:n, :n] for x in (a, b, c))
+    left, right = expm_frechet(a, e)[1], expm_frechet(a, f)[1]
+    check_close(
+        xp,
+        expm_frechet(a, e + 2 * f)[1],
+        left + 2 * right,
+        tolerance=10 * _tolerance(a, expm_frechet(a, e)[0]) * max(1.0, _norm(e) + 2 * _norm(f)),
+        what="L(A, E + 2F) = L(A, E) + 2 L(A, F)",
+    )
+
+
+@law(dtypes=REAL_AND_COMPLEX, a=_real_square)
+def derivative_along_itself(expm_frechet, xp, a):
+    """L(A, A) = A e^A, since A commutes with itself."""
+    value, frechet = expm_frechet(a, a)
+    check_close(
+        xp, frechet, a @ value, tolerance=10 * _tolerance(a, a, value), what="L(A, A) = A e^A"
+    )
+
+
+expm_frechet_laws = (is_the_derivative, derivative_is_linear, derivative_along_itself)

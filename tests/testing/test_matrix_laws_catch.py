@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from mathcore import det
-from mathcore.testing import determinant_laws, expm_laws
+from mathcore import det, expm_frechet
+from mathcore.testing import determinant_laws, expm_frechet_laws, expm_laws
 
 
 def _exponential(a):
@@ -98,6 +98,30 @@ DET_FAULTS = {
 }
 
 
+def _direction_of_the_value(a, e):
+    return _exponential(a), _exponential(a) @ e  # right only where A and E commute
+
+
+def _adjoint_taken(a, e):
+    return _exponential(a), expm_frechet(np.conj(np.swapaxes(a, -1, -2)), e).frechet
+
+
+def _difference_quotient(a, e):
+    return _exponential(a), (_exponential(a + e) - _exponential(a)).astype(a.dtype)
+
+
+def _forgotten_direction(a, e):
+    return _exponential(a), _exponential(a) @ a
+
+
+FRECHET_FAULTS = {
+    "direction_of_the_value": _direction_of_the_value,
+    "adjoint_taken": _adjoint_taken,
+    "difference_quotient": _difference_quotient,
+    "forgotten_direction": _forgotten_direction,
+}
+
+
 def _fails(law, function):
     for dtype in law.dtypes:
         try:
@@ -118,6 +142,18 @@ def test_wrong_exponentials_are_caught(fault):
 @pytest.mark.parametrize("fault", DET_FAULTS)
 def test_wrong_determinants_are_caught(fault):
     assert any(_fails(law, DET_FAULTS[fault]) for law in determinant_laws)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("fault", FRECHET_FAULTS)
+def test_wrong_derivatives_are_caught(fault):
+    assert any(_fails(law, FRECHET_FAULTS[fault]) for law in expm_frechet_laws)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("law", expm_frechet_laws, ids=lambda law: law.__name__)
+def test_every_law_of_the_derivative_catches_something(law):
+    assert any(_fails(law, fault) for fault in FRECHET_FAULTS.values())
 
 
 @pytest.mark.filterwarnings("ignore")
