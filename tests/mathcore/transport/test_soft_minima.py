@@ -195,6 +195,6 @@ def test_kernels_run_without_compilation():
     """
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
     root = os.path.dirname(os.path.dirname(mathcore.__file__))
-    subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], check=True, env=environment, cwd=root
-    )
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
