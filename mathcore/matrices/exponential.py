@@ -270,7 +270,7 @@ def _fused(a):
     from mathcore.matrices._kernels import expm_cpu
 
     n = a.shape[-1]
-    flat, coefficients = a.reshape(-1, n, n), _kernel_coefficients(a.dtype.name)
+    flat, coefficients = a.reshape(-1, n, n), _kernel_coefficients(a.dtype)
     out = np.empty_like(flat)
     if flat.shape[0] * a.itemsize < expm_cpu.VECTOR_BYTES:
         expm_cpu.expm_few(flat, out, *coefficients)

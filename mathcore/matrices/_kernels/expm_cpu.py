@@ -22,7 +22,7 @@ _DEGREE = 21
 _l44, _l42, _l24, _l22 = lane_tile(4, 4), lane_tile(4, 2), lane_tile(2, 4), lane_tile(2, 2)
 _l21, _l12, _l11 = lane_tile(2, 1), lane_tile(1, 2), lane_tile(1, 1)
 _r82, _r81, _r12, _r11 = row_tile(8, 2), row_tile(8, 1), row_tile(1, 2), row_tile(1, 1)
-_r42, _r41, _r22, _r21 = row_tile(4, 2), row_tile(4, 1), row_tile(2, 2), row_tile(2, 1)
+_r22, _r21 = row_tile(2, 2), row_tile(2, 1)
 
 _sum2, _sum3, _sum4 = vector_sums()
 _lane_norms, _lane_scale, _lane_keep = lane_functions()
@@ -62,32 +62,22 @@ def _multiply_lanes(a, b, c, n, first):
 
 @kernel()
 def _multiply_rows(a, b, c, n):
-    lanes = VECTOR_BYTES // a.itemsize
-    width = -(-n // lanes)
+    width = -(-n // (VECTOR_BYTES // a.itemsize))
+    eights = n - n % 8
     for j in range(0, width - 1, 2):
-        for i in range(0, n - 7, 8):
+        for i in range(0, eights, 8):
             _r82(a, b, c, i, j, n, 0)
-        i = n - n % 8
-        if n - i >= 4:
-            _r42(a, b, c, i, j, n, 0)
-            i += 4
-        if n - i >= 2:
+        for i in range(eights, n - 1, 2):
             _r22(a, b, c, i, j, n, 0)
-            i += 2
-        if n - i >= 1:
-            _r12(a, b, c, i, j, n, 0)
+        if n % 2:
+            _r12(a, b, c, n - 1, j, n, 0)
     if width % 2:
-        for i in range(0, n - 7, 8):
+        for i in range(0, eights, 8):
             _r81(a, b, c, i, width - 1, n, 0)
-        i = n - n % 8
-        if n - i >= 4:
-            _r41(a, b, c, i, width - 1, n, 0)
-            i += 4
-        if n - i >= 2:
+        for i in range(eights, n - 1, 2):
             _r21(a, b, c, i, width - 1, n, 0)
-            i += 2
-        if n - i >= 1:
-            _r11(a, b, c, i, width - 1, n, 0)
+        if n % 2:
+            _r11(a, b, c, n - 1, width - 1, n, 0)
 
 
 # --- sums ---------------------------------------------------------------------------------------
@@ -324,25 +314,29 @@ def _exponential(w, n, lanes, theta, c8, c15, c21, norm, sums, e, s):
 def _load_lanes(x, a, first, groups):
     vector = VECTOR_BYTES // x.itemsize
     size = a.shape[1]
-    for l in range(groups * vector):
-        start = (l // vector) * size * vector + l % vector
-        if first + l < a.shape[0]:
-            row = a[first + l]
-            for p in range(size):
-                x[start + p * vector] = row[p]
-        else:
-            x[start : start + size * vector - l % vector : vector] = 0
+    whole = min(groups, (a.shape[0] - first) // vector)
+    for g in range(whole):
+        block = a[first + g * vector : first + (g + 1) * vector]
+        for p in range(size):
+            entry = x[(g * size + p) * vector : (g * size + p + 1) * vector]
+            for l in range(vector):
+                entry[l] = block[l, p]
+    x[whole * size * vector :] = 0
+    for l in range(first + whole * vector, min(a.shape[0], first + groups * vector)):
+        x[whole * size * vector + l - first - whole * vector :: vector][:size] = a[l]
 
 
 @kernel()
 def _store_lanes(x, out, first, groups):
     vector = VECTOR_BYTES // x.itemsize
     size = out.shape[1]
-    for l in range(min(groups * vector, out.shape[0] - first)):
-        start = (l // vector) * size * vector + l % vector
-        row = out[first + l]
+    for g in range(groups):
+        start = min(first + g * vector, out.shape[0])
+        block = out[start : start + vector]
         for p in range(size):
-            row[p] = x[start + p * vector]
+            entry = x[(g * size + p) * vector : (g * size + p + 1) * vector]
+            for l in range(block.shape[0]):
+                block[l, p] = entry[l]
 
 
 @kernel()
