@@ -15,7 +15,7 @@ from pathlib import Path
 AREAS = sorted(
     path.stem
     for path in Path(__file__).parent.glob("*.py")
-    if path.stem not in ("__init__", "__main__", "runner")
+    if path.stem not in ("__init__", "__main__", "runner", "accuracy")
 )
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",

@@ -117,7 +117,7 @@ def expm_cond(a):
     array (...)
         κ = max over E of ‖L(A, E)‖ ‖A‖ / (‖e^A‖ ‖E‖); a relative change δ of A changes e^A by at
         most about κδ. Exact to rounding for n ≤ 8, within a per cent or so (from below) above,
-        where power iteration finds it.
+        where power iteration finds it; NaN where e^A underflows to 0.
 
     Raises
     ------
@@ -145,7 +145,9 @@ def expm_cond(a):
     if n == 0 or 0 in a.shape:
         return xp.zeros(a.shape[:-2], dtype=_arrays.real_part(a).dtype, device=_arrays.device(a))
     largest = _jacobian_norm(xp, a) if n <= _DENSE_ORDER else _power_iteration(xp, a)
-    return largest * _frobenius(xp, a) / _frobenius(xp, expm(a, assume_a="general"))
+    size = _frobenius(xp, expm(a, assume_a="general"))
+    gone = size == 0
+    return xp.where(gone, xp.nan, largest * _frobenius(xp, a) / xp.where(gone, 1.0, size))
 
 
 def _checked(a, e, name):
@@ -160,7 +162,9 @@ def _checked(a, e, name):
 
 
 def _frobenius(xp, a):
-    return xp.sqrt(xp.sum(xp.abs(a) ** 2, axis=(-2, -1)))
+    top = xp.max(xp.abs(a), axis=(-2, -1))
+    scaled = xp.abs(a) / xp.where(top > 0, top, 1.0)[..., None, None]  # squares must not underflow
+    return top * xp.sqrt(xp.sum(scaled**2, axis=(-2, -1)))
 
 
 def _jacobian_norm(xp, a):

@@ -19,7 +19,7 @@ try:
 except ImportError as error:
     raise ImportError('mathcore.testing needs: pip install "mathcore[test]"') from error
 
-from mathcore.testing import strategies
+from mathcore.testing import gallery, strategies
 from mathcore.testing.identity_laws import check_identity
 from mathcore.testing.langevin_laws import langevin_laws, unadjusted_langevin_laws
 from mathcore.testing.laws import check_close, law, parametrize_with_laws
@@ -30,6 +30,7 @@ from mathcore.testing.transport_laws import sinkhorn_divergence_laws, sinkhorn_l
 
 __all__ = [
     "strategies",
+    "gallery",
     "law",
     "check_close",
     "check_identity",
