@@ -7,6 +7,9 @@ from mathcore.matrices.exponential import expm as expm
 from mathcore.matrices.exponential_derivative import expm_cond as expm_cond
 from mathcore.matrices.exponential_derivative import expm_frechet as expm_frechet
 from mathcore.matrices.exponential_derivative import expm_vjp as expm_vjp
+from mathcore.matrices.matrix_functions import logm as logm
+from mathcore.matrices.matrix_functions import signm as signm
+from mathcore.matrices.matrix_functions import sqrtm as sqrtm
 from mathcore.transport.entropic import TransportResult as TransportResult
 from mathcore.transport.entropic import sinkhorn as sinkhorn
 from mathcore.transport.entropic import sinkhorn_cost as sinkhorn_cost

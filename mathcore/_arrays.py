@@ -10,6 +10,7 @@ import sys
 import array_api_compat
 import numpy as np
 
+_NUMPY = array_api_compat.array_namespace(np.empty(0))
 _NATIVE_KERNEL_DTYPES = (np.dtype("float32"), np.dtype("float64"))
 
 
@@ -23,6 +24,8 @@ def library(x):
 
 def is_array(x):
     """Whether `x` is an array of a library we know (a list or a Python number is not)."""
+    if isinstance(x, np.ndarray):
+        return True
     return array_api_compat.is_array_api_obj(x) and not isinstance(x, np.generic)
 
 
@@ -33,6 +36,8 @@ def asarrays(**named):
     none), integers the namespace's default float; ``None`` passes through.
     """
     arrays = {name: x for name, x in named.items() if is_array(x)}
+    if _ready_for_numpy(arrays, named):
+        return (_NUMPY, *named.values())
     if not arrays:  # NumPy scalars set the dtype only where no array does
         arrays = {name: x for name, x in named.items() if isinstance(x, np.generic)}
     xp = _common_namespace(arrays)
@@ -42,6 +47,15 @@ def asarrays(**named):
         None if x is None else _as_float(xp, name, x, dtype, device) for name, x in named.items()
     )
     return (xp, *out)
+
+
+def _ready_for_numpy(arrays, named):
+    """Whether every argument is a floating NumPy array already, all of one dtype: the usual."""
+    return (
+        len(arrays) == len(named)
+        and all(type(x) is np.ndarray and x.dtype.kind in "fc" for x in arrays.values())
+        and len({x.dtype for x in arrays.values()}) == 1
+    )
 
 
 def _common_namespace(arrays):
@@ -57,7 +71,7 @@ def _common_namespace(arrays):
                 f"({library(arrays[first])}); got {library(x)}"
             )
     if first is None:
-        return array_api_compat.array_namespace(np.empty(0))
+        return _NUMPY
     return array_api_compat.array_namespace(arrays[first])
 
 
@@ -98,6 +112,8 @@ def default_float(xp):
 
 def result_namespace(x):
     """Namespace of one array."""
+    if isinstance(x, np.ndarray):
+        return _NUMPY
     return array_api_compat.array_namespace(x)
 
 
@@ -138,6 +154,15 @@ def triangular_factor(a):
     return result_namespace(a).linalg.qr(a, mode="reduced").R
 
 
+def inverse(a):
+    """Inverse of each matrix; NaN for singular ones where the library has a way not to raise."""
+    xp = result_namespace(a)
+    if array_api_compat.is_torch_array(a):
+        inverted, info = xp.linalg.inv_ex(a)
+        return xp.where((info == 0)[..., None, None], inverted, xp.nan)
+    return xp.linalg.inv(a)
+
+
 def halves_in_float32(function):
     """Compute float16 and bfloat16 arguments in float32 and return the caller's dtype."""
 
@@ -154,6 +179,8 @@ def halves_in_float32(function):
 
 
 def _is_half(x):
+    if isinstance(x, np.ndarray):
+        return x.dtype == np.float16
     if not is_array(x):
         return False
     xp = result_namespace(x)
@@ -267,6 +294,25 @@ def repeat(count, body, state, *, at_most):
     xp = result_namespace(state)
     for i in range(at_most):
         state = xp.where(i < count, body(i, state), state)
+    return state
+
+
+def repeat_until(done, body, state, *, at_most):
+    """Apply ``state = body(state)`` until ``done(state)``, differentiably; `body` masks members.
+
+    Where `done` cannot be known the loop has `at_most` rounds.
+    """
+    for _ in range(at_most):
+        stop = concrete(done(state))
+        if stop is None and array_api_compat.is_jax_array(state[0]):
+            from jax import lax
+
+            return lax.fori_loop(
+                0, at_most, lambda _, s: lax.cond(done(s), lambda t: t, body, s), state
+            )
+        if stop:
+            return state
+        state = body(state)
     return state
 
 

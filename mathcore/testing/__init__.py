@@ -24,6 +24,7 @@ from mathcore.testing.identity_laws import check_identity
 from mathcore.testing.langevin_laws import langevin_laws, unadjusted_langevin_laws
 from mathcore.testing.laws import check_close, law, parametrize_with_laws
 from mathcore.testing.linear_laws import general_solution_laws
+from mathcore.testing.matrix_function_laws import logm_laws, signm_laws, sqrtm_laws
 from mathcore.testing.matrix_laws import determinant_laws, expm_frechet_laws, expm_laws
 from mathcore.testing.sampler_laws import denoiser_laws, sampler_laws
 from mathcore.testing.transport_laws import sinkhorn_divergence_laws, sinkhorn_laws
@@ -37,6 +38,9 @@ __all__ = [
     "parametrize_with_laws",
     "expm_laws",
     "expm_frechet_laws",
+    "logm_laws",
+    "sqrtm_laws",
+    "signm_laws",
     "determinant_laws",
     "denoiser_laws",
     "sampler_laws",

@@ -9,9 +9,12 @@ from mathcore.testing import (
     determinant_laws,
     expm_frechet_laws,
     expm_laws,
+    logm_laws,
     parametrize_with_laws,
+    signm_laws,
     sinkhorn_divergence_laws,
     sinkhorn_laws,
+    sqrtm_laws,
 )
 
 
@@ -25,6 +28,24 @@ def test_expm(law, xp):
 def test_expm_frechet(law, xp):
     """Its derivative."""
     law(mathcore.expm_frechet, xp=xp)
+
+
+@parametrize_with_laws(logm_laws)
+def test_logm(law, xp):
+    """The principal logarithm."""
+    law(mathcore.logm, xp=xp)
+
+
+@parametrize_with_laws(sqrtm_laws)
+def test_sqrtm(law, xp):
+    """The principal square root."""
+    law(mathcore.sqrtm, xp=xp)
+
+
+@parametrize_with_laws(signm_laws)
+def test_signm(law, xp):
+    """The sign."""
+    law(mathcore.signm, xp=xp)
 
 
 @parametrize_with_laws(determinant_laws)

@@ -1,0 +1,356 @@
+"""Principal square root, logarithm and sign of matrices.
+
+One text for every array library iterates with products and inverses (`root_iterations`). On NumPy
+arrays, where values may be looked at, triangular and Hermitian members of the batch are recognised,
+every iterate is certified by its residual, and a member that fails is done again from its Schur
+form (`schur_functions`).
+"""
+
+import math
+
+import array_api_compat
+import numpy as np
+
+from mathcore import _arrays
+from mathcore._checks import check_square
+from mathcore.matrices import root_iterations
+from mathcore.matrices.inverses import inverse_or_nan
+
+_CHUNK_ENTRIES = 2**14
+
+
+@_arrays.halves_in_float32
+def sqrtm(a):
+    """Principal square root: X² = A, every eigenvalue of X in the closed right half plane.
+
+    Parameters
+    ----------
+    a : array (..., n, n)
+        Real or complex; integers are taken as the library's default float.
+
+    Returns
+    -------
+    array (..., n, n)
+        Same library, dtype and device as `a`; complex where a real NumPy `a` has an eigenvalue on
+        the negative real axis. A member with NaN or infinity gives NaN.
+
+    Raises
+    ------
+    ValueError
+        `a` is not square; on NumPy also where a member has no square root to give: a zero
+        eigenvalue with a Jordan block.
+
+    Notes
+    -----
+    Product form of the Denman–Beavers iteration [1]_, ended by a series. It has no values to look
+    at under tracing or on a device: there a real matrix with a negative eigenvalue, a singular
+    matrix and one whose iteration does not converge give NaN. On NumPy such members, and those with
+    ‖X² − A‖ > (4n + 2)·eps·‖A‖, are done by the blocked Schur method [2]_, Hermitian ones by their
+    eigenvalues; eigenvalues that rounding puts below zero, by no more than n·u·‖A‖, count as zero,
+    so that the root of a singular covariance is real, which ``scipy.linalg.sqrtm`` does not
+    promise. Differentiable in torch and JAX.
+
+    References
+    ----------
+    .. [1] S. H. Cheng, N. J. Higham, C. S. Kenney, A. J. Laub, SIAM J. Matrix Anal. Appl. 22 (2001)
+       1112–1125.
+    .. [2] E. Deadman, N. J. Higham, R. Ralha, LNCS 7782 (2013) 171–182.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mathcore import sqrtm
+    >>> sqrtm(np.array([[7.0, 18.0], [6.0, 19.0]])).round(12)
+    array([[2., 3.],
+           [1., 4.]])
+    """
+    xp, a = _arrays.asarrays(a=a)
+    check_square(a)
+    if _arrays.is_numpy(a):
+        return _by_member(a, _certified_square_root, _root_of_eigenvalues, "square_root")
+    return _generic(xp, a, _scaled_square_root)
+
+
+@_arrays.halves_in_float32
+def logm(a):
+    """Principal logarithm: e^L = A, every eigenvalue of L with imaginary part in (−π, π].
+
+    Parameters
+    ----------
+    a : array (..., n, n)
+        Nonsingular; real or complex; integers are taken as the library's default float.
+
+    Returns
+    -------
+    array (..., n, n)
+        Same library, dtype and device as `a`; complex where a real NumPy `a` has an eigenvalue on
+        the negative real axis. A member with NaN or infinity gives NaN.
+
+    Raises
+    ------
+    ValueError
+        `a` is not square; on NumPy also where a member is singular: exactly if it is triangular, to
+        n·u·‖A‖ otherwise.
+
+    Notes
+    -----
+    Inverse scaling and squaring [1]_: square roots by products and inverses until Gregory's series
+    2 artanh((A − I)(A + I)⁻¹) converges quickly in the norm of its sixth power [2]_. On a device or
+    under tracing singular matrices, real ones with a negative eigenvalue and those that do not
+    converge give NaN; when traced at most 8 roots are taken. On NumPy such members, and those with
+    ‖e^L − A‖ > (4n + 2)·eps·‖A‖ are done from the Schur form [3]_ and Hermitian ones by their
+    eigenvalues. Unlike ``scipy.linalg.logm``, which replaces a zero eigenvalue by 1e-20 and warns.
+    Differentiable in torch and JAX, neither of which has a logarithm.
+
+    References
+    ----------
+    .. [1] S. H. Cheng, N. J. Higham, C. S. Kenney, A. J. Laub, SIAM J. Matrix Anal. Appl. 22 (2001)
+       1112–1125.
+    .. [2] J. R. Cardoso, F. Silva Leite, Appl. Numer. Math. 56 (2006) 253–267.
+    .. [3] A. H. Al-Mohy, N. J. Higham, SIAM J. Sci. Comput. 34 (2012) C153–C169.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mathcore import logm
+    >>> logm(np.array([[1.0, 2.0, 2.0], [0.0, 1.0, 2.0], [0.0, 0.0, 1.0]]))
+    array([[0., 2., 0.],
+           [0., 0., 2.],
+           [0., 0., 0.]])
+    """
+    xp, a = _arrays.asarrays(a=a)
+    check_square(a)
+    if _arrays.is_numpy(a):
+        return _by_member(a, _certified_logarithm, _logarithm_of_eigenvalues, "logarithm")
+    return _generic(xp, a, _scaled_logarithm)
+
+
+@_arrays.halves_in_float32
+def signm(a):
+    """Sign: S² = I, S A = A S, eigenvalue ±1 where that of A is to the right or left of zero.
+
+    Parameters
+    ----------
+    a : array (..., n, n)
+        No eigenvalue on the imaginary axis; real or complex; integers are taken as the library's
+        default float.
+
+    Returns
+    -------
+    array (..., n, n)
+        Same library, dtype and device as `a`. A member with NaN or infinity gives NaN.
+
+    Raises
+    ------
+    ValueError
+        `a` is not square; on NumPy also where an eigenvalue lies on the imaginary axis: exactly if
+        the member is triangular, to n·u·‖A‖ otherwise.
+
+    Notes
+    -----
+    Newton's iteration with norm scaling [1]_, ended by a series for A (A²)^{−1/2}. Members that do
+    not converge give NaN on a device or under tracing. On NumPy they, and those whose S² − I or
+    SA − AS is not small to rounding, are done from the ordered Schur form by one Sylvester
+    equation. ``scipy.linalg.signm`` returns values for eigenvalues on the axis too.
+
+    References
+    ----------
+    .. [1] N. J. Higham, Functions of Matrices, SIAM (2008), chapter 5.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mathcore import signm
+    >>> signm(np.array([[2.0, 5.0], [0.0, -0.5]])).round(12)
+    array([[ 1.,  4.],
+           [ 0., -1.]])
+    """
+    xp, a = _arrays.asarrays(a=a)
+    check_square(a)
+    if _arrays.is_numpy(a):
+        return _by_member(a, _certified_sign, _sign_of_eigenvalues, "sign")
+    return _generic(xp, a, _scaled_sign)
+
+
+# --- every library ------------------------------------------------------------------------------
+
+
+def _generic(xp, a, iterate):
+    if 0 in a.shape:
+        return a
+    with np.errstate(all="ignore"):  # array_api_strict warns of members that do not converge
+        value, residual = iterate(xp, a)
+    # looser than on NumPy: there is no second method to turn to
+    certified = residual <= math.sqrt(_arrays.eps(a))
+    return xp.where(certified[..., None, None], value, xp.nan)
+
+
+def _binary_scale(xp, a):
+    """Exponent e with 2^{-e} max|a_ij| in [1, 4), even; 0 where it cannot be."""
+    size = xp.max(xp.abs(_arrays.detach(a)), axis=(-2, -1))
+    usable = xp.isfinite(size) & (size > 0)
+    return 2 * xp.floor(xp.log2(xp.where(usable, size, 1.0)) / 2)
+
+
+def _scaled_square_root(xp, a):
+    e = _binary_scale(xp, a)
+    scaled = root_iterations.times_power_of_two(xp, a, -e)
+    root, residual = root_iterations.square_root(xp, scaled)
+    return root_iterations.times_power_of_two(xp, root, e / 2), residual
+
+
+def _centered(xp, a):
+    """(2^{-e} A with norms of it and its inverse alike, e, the condition number)."""
+    first = _binary_scale(xp, a)
+    b = root_iterations.times_power_of_two(xp, a, -first)
+    second, condition = root_iterations.center(xp, b)
+    return root_iterations.times_power_of_two(xp, b, -second), first + second, condition
+
+
+def _shifted(xp, log, exponent):
+    """Log 2^e A from log A."""
+    shift = (math.log(2.0) * exponent)[..., None, None]
+    return log + root_iterations.identity(xp, log) * shift
+
+
+def _scaled_logarithm(xp, a):
+    b, exponent, _ = _centered(xp, a)
+    log, converged = root_iterations.logarithm(xp, b)
+    residual = xp.where(converged, xp.zeros_like(exponent), xp.inf)
+    return _shifted(xp, log, exponent), residual
+
+
+def _scaled_sign(xp, a):
+    scaled = root_iterations.times_power_of_two(xp, a, -_binary_scale(xp, a))
+    return root_iterations.sign(xp, scaled)
+
+
+# --- NumPy: structure, certificates, Schur forms --------------------------------------------------
+
+
+def _by_member(a, iterate, of_eigenvalues, name):
+    """Each member by the way its structure allows; the iteration only where it is certified."""
+    if 0 in a.shape:
+        return a.copy()
+    flat = np.reshape(a, (-1, *a.shape[-2:]))
+    out = np.full_like(flat, np.nan)
+    finite = np.isfinite(flat).all(axis=(1, 2))
+    no_lower = finite & ~np.tril(flat, -1).any(axis=(1, 2))
+    no_upper = finite & ~np.triu(flat, 1).any(axis=(1, 2))
+    rest = finite & ~no_lower & ~no_upper
+    hermitian = rest & (flat == _arrays.adjoint(flat)).all(axis=(1, 2))
+    out = _put(out, hermitian, _by_eigenvalues(flat[hermitian], of_eigenvalues))
+    diagonal = no_lower & no_upper
+    out = _put(out, diagonal, _by_diagonal(flat[diagonal], of_eigenvalues))
+    general = np.flatnonzero(rest & ~hermitian)
+    with np.errstate(all="ignore"):  # members that do not converge overflow
+        value, certified = _in_chunks(iterate, flat, general)
+    out = _put(out, general[certified], value[certified])
+    for i in (*general[~certified], *np.flatnonzero(no_lower & ~diagonal)):
+        out = _put(out, [i], _schur_form(name)(flat[i])[None])
+    for i in np.flatnonzero(no_upper & ~diagonal):
+        out = _put(out, [i], _schur_form(name)(flat[i].T).T[None])
+    return out.reshape(a.shape)
+
+
+def _in_chunks(iterate, flat, members):
+    """Members together, as many as stay in cache: half the time of all of them at once."""
+    if not len(members):
+        return flat[:0], np.zeros(0, dtype=bool)
+    length = max(1, _CHUNK_ENTRIES // flat.shape[-1] ** 2)
+    chunks = [members[i : i + length] for i in range(0, len(members), length)]
+    values, certified = zip(*(iterate(flat[chunk]) for chunk in chunks), strict=True)
+    return np.concatenate(values), np.concatenate(certified)
+
+
+def _put(out, members, value):
+    """`out` with `value` in its `members`, complex from then on if the value is."""
+    if np.iscomplexobj(value) and not np.iscomplexobj(out):
+        out = out.astype(value.dtype)
+    out[members] = value
+    return out
+
+
+def _schur_form(name):
+    from mathcore.matrices import schur_functions
+
+    return getattr(schur_functions, name)
+
+
+def _by_diagonal(a, function):
+    values = function(np.diagonal(a, axis1=1, axis2=2), np.zeros(len(a)))
+    return np.where(np.eye(a.shape[-1], dtype=bool), values[..., None], 0)
+
+
+def _by_eigenvalues(a, function):
+    if not len(a):
+        return a
+    from mathcore.matrices.schur_functions import negligible
+
+    w, v = np.linalg.eigh(a)
+    x = (v * function(w, negligible(a))[..., None, :]) @ _arrays.adjoint(v)
+    return x if np.iscomplexobj(x) and not np.iscomplexobj(a) else (x + _arrays.adjoint(x)) / 2
+
+
+def _root_of_eigenvalues(w, tiny):
+    w = np.where(np.abs(w) <= tiny[:, None], np.where(w.real < 0, 0, w), w)
+    return np.sqrt(_complex_where_negative(w))
+
+
+def _logarithm_of_eigenvalues(w, tiny):
+    from mathcore.matrices.schur_functions import singular_message
+
+    _refuse(w, np.abs(w) <= tiny[:, None], singular_message)
+    return np.log(_complex_where_negative(w))
+
+
+def _sign_of_eigenvalues(w, tiny):
+    from mathcore.matrices.schur_functions import imaginary_message
+
+    _refuse(w, np.abs(w.real) <= tiny[:, None], imaginary_message)
+    return np.sign(w.real).astype(w.dtype)
+
+
+def _refuse(w, bad, message):
+    if bad.any():
+        raise ValueError(message(w[bad][0]))
+
+
+def _complex_where_negative(w):
+    if np.iscomplexobj(w):
+        return w + 0.0  # no −0: sqrt(−1 − 0i) would be −i
+    return w.astype(np.result_type(w.dtype, np.complex64)) if (w < 0).any() else w
+
+
+def _norm1(a):
+    return root_iterations.norm1(array_api_compat.array_namespace(a), a)
+
+
+def _certified(a, residual):
+    return residual <= (4 * a.shape[-1] + 2) * _arrays.eps(a)
+
+
+def _regular(a, condition):
+    """Not singular to working precision: eigenvalues of such a matrix ask for a closer look."""
+    return condition * a.shape[-1] * _arrays.eps(a) < 1
+
+
+def _certified_square_root(a):
+    root, residual = _scaled_square_root(array_api_compat.array_namespace(a), a)
+    return root, _certified(a, residual)
+
+
+def _certified_logarithm(a):
+    from mathcore.matrices.exponential import expm
+
+    xp = array_api_compat.array_namespace(a)
+    b, exponent, condition = _centered(xp, a)
+    log, converged = root_iterations.logarithm(xp, b)
+    certified = converged & _certified(a, _norm1(expm(log) - b) / _norm1(b))
+    return _shifted(xp, log, exponent), certified & _regular(a, condition)
+
+
+def _certified_sign(a):
+    value, residual = _scaled_sign(array_api_compat.array_namespace(a), a)
+    condition = _norm1(a) * _norm1(inverse_or_nan(a))
+    return value, _certified(a, residual) & _regular(a, condition)
