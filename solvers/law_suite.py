@@ -52,4 +52,5 @@ def test_sample_langevin_unadjusted(law, xp):
 
 @parametrize_with_laws(general_solution_laws)
 def test_general_solution(law, xp):
+    """Hidden columns come back."""
     law(solvers.general_solution, xp=xp)

@@ -69,9 +69,11 @@ def _solve(x, y, a, b, epsilon):
 
 @parametrize_with_laws(sinkhorn_laws)
 def test_sinkhorn(law, xp):
+    """Plan, value and bounds."""
     law(_solve, xp=xp)
 
 
 @parametrize_with_laws(sinkhorn_divergence_laws)
 def test_sinkhorn_divergence(law, xp):
+    """The debiased divergence."""
     law(lambda *measures: mathcore.sinkhorn_divergence(*measures[:4], epsilon=measures[4]), xp=xp)

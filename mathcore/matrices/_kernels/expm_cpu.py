@@ -294,20 +294,26 @@ def _exponential(w, n, lanes, theta, c8, c15, c21, norm, sums, e, s):
         _scale(w[0], -e, 1, norm)
         _norms(w[0], n, lanes, sums, norm)
     _multiply(w[0], w[0], w[1], n, lanes)
+    if largest <= theta[2]:
+        _without_scaling(w, n, lanes, largest, theta, c8, c15)
+        return
+    _multiply(w[0], w[1], w[2], n, lanes)
+    _squarings(w, n, lanes, theta[3], norm, sums, e, s)
+    if np.max(s) > 0 or np.max(e) > 0:
+        for power in range(1, 4):
+            _scale(w[power - 1], e - s, power, norm)
+    _taylor_21(w, n, lanes, c21)
+    _square(w, s, n, lanes)
+
+
+@kernel()
+def _without_scaling(w, n, lanes, largest, theta, c8, c15):
     if largest <= theta[0]:
         _taylor_4(w, n, lanes)
     elif largest <= theta[1]:
         _taylor_8(w, n, lanes, c8)
-    elif largest <= theta[2]:
-        _taylor_15(w, n, lanes, c15)
     else:
-        _multiply(w[0], w[1], w[2], n, lanes)
-        _squarings(w, n, lanes, theta[3], norm, sums, e, s)
-        if np.max(s) > 0 or np.max(e) > 0:
-            for power in range(1, 4):
-                _scale(w[power - 1], e - s, power, norm)
-        _taylor_21(w, n, lanes, c21)
-        _square(w, s, n, lanes)
+        _taylor_15(w, n, lanes, c15)
 
 
 @kernel()
