@@ -31,7 +31,6 @@ class Setting(NamedTuple):
 
     training: np.ndarray
     held_out: np.ndarray
-    noise: np.ndarray
     epsilon: float
 
 
@@ -41,7 +40,7 @@ def step(out, quick):
     samples = 64 if quick else 256
     noise = SIGMA_MAX * np.random.default_rng(1).standard_normal((samples, 64))
     typical = 2 * training.var(axis=0).sum()  # mean squared distance of two digits
-    setting = Setting(training, held_out, noise, 0.05 * typical)
+    setting = Setting(training, held_out, 0.05 * typical)
     exact, smoothed = (
         empirical_denoiser(training),
         empirical_denoiser(training, bandwidth=BANDWIDTH),
@@ -65,7 +64,8 @@ def step(out, quick):
                 f"S = {divergence:.3f}",
                 divergence < 2 * floor,
             )
-    yield from _memorisation(setting, exact, smoothed, quick, floor)
+    ends = {"exact": converged, "smoothed": _converged(smoothed, noise, quick)}
+    yield from _memorisation(setting, ends, floor)
     _draw(out, errors, exact, smoothed, noise)
 
 
@@ -78,7 +78,7 @@ def _sample(denoiser, noise, method, evaluations, **options):
 
 
 def _converged(denoiser, noise, quick):
-    return _sample(denoiser, noise, "dpmpp_2m", 200 if quick else 1000, progress=True).x
+    return _sample(denoiser, noise, "dpmpp_2m", 200 if quick else 500, progress=True).x
 
 
 def _error(x, converged):
@@ -87,12 +87,11 @@ def _error(x, converged):
 
 
 def _divergence(setting, x):
-    return float(sinkhorn_divergence(x, setting.held_out, epsilon=setting.epsilon))
+    return float(sinkhorn_divergence(x, setting.held_out, epsilon=setting.epsilon, tol=1e-4))
 
 
-def _memorisation(setting, exact, smoothed, quick, floor):
-    for name, denoiser in (("exact", exact), ("smoothed", smoothed)):
-        x = _converged(denoiser, setting.noise, quick)
+def _memorisation(setting, ends, floor):
+    for name, x in ends.items():
         nearest = _distance_to_nearest(x, setting.training)
         memorised = bool(np.median(nearest) < 1e-6)
         yield Row(
