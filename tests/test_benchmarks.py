@@ -60,6 +60,7 @@ def test_machine_is_described():
         assert word in text
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the peers
 @pytest.mark.parametrize("area", AREAS)
 def test_every_area_has_cases(area):
     cases = list(importlib.import_module(f"benchmarks.{area}").cases(quick=True))

@@ -20,6 +20,7 @@ except ImportError as error:
     raise ImportError('mathcore.testing needs: pip install "mathcore[test]"') from error
 
 from mathcore.testing import gallery, strategies
+from mathcore.testing.action_laws import action_laws, phi_laws
 from mathcore.testing.identity_laws import check_identity
 from mathcore.testing.langevin_laws import langevin_laws, unadjusted_langevin_laws
 from mathcore.testing.laws import check_close, law, parametrize_with_laws
@@ -38,6 +39,8 @@ __all__ = [
     "parametrize_with_laws",
     "expm_laws",
     "expm_frechet_laws",
+    "action_laws",
+    "phi_laws",
     "logm_laws",
     "sqrtm_laws",
     "signm_laws",

@@ -5,12 +5,14 @@ import pytest
 import mathcore
 from mathcore import identities
 from mathcore.testing import (
+    action_laws,
     check_identity,
     determinant_laws,
     expm_frechet_laws,
     expm_laws,
     logm_laws,
     parametrize_with_laws,
+    phi_laws,
     signm_laws,
     sinkhorn_divergence_laws,
     sinkhorn_laws,
@@ -28,6 +30,18 @@ def test_expm(law, xp):
 def test_expm_frechet(law, xp):
     """Its derivative."""
     law(mathcore.expm_frechet, xp=xp)
+
+
+@parametrize_with_laws(action_laws)
+def test_expm_multiply(law, xp):
+    """The exponential times vectors."""
+    law(mathcore.expm_multiply, xp=xp)
+
+
+@parametrize_with_laws(phi_laws)
+def test_phi(law, xp):
+    """The φ-functions."""
+    law(mathcore.phi, xp=xp)
 
 
 @parametrize_with_laws(logm_laws)
