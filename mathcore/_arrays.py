@@ -219,7 +219,8 @@ def to_numpy(x):
         return np.array(x)
     if isinstance(x, np.ndarray | np.generic):
         return np.array(x)
-    return np.array(np.from_dlpack(x))
+    writable = result_namespace(x).asarray(x, copy=True)  # NumPy 2.0 exports no other
+    return np.array(np.from_dlpack(writable))
 
 
 def from_numpy(values, like):
