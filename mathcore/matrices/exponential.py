@@ -6,12 +6,18 @@ Scaling from norms of powers, and the exact diagonal of a triangular matrix, aft
 """
 
 import functools
-import math
 
 import numpy as np
 
 from mathcore import _arrays
 from mathcore._checks import check_choice, check_square
+from mathcore.matrices.scaling import (
+    binary_exponent,
+    ceil_log2,
+    norm1,
+    overscaling_guard,
+    power_of_two,
+)
 from mathcore.matrices.taylor_polynomials import (
     T8,
     T15,
@@ -140,7 +146,7 @@ def _general(xp, a):
 
 def _scale_and_square(xp, a, *, upper=False):
     thetas = THETA[xp.finfo(a.dtype).bits]
-    largest = _arrays.concrete(xp.max(_norm1(xp, _arrays.detach(a))))
+    largest = _arrays.concrete(xp.max(norm1(xp, _arrays.detach(a))))
     if largest is not None and largest <= thetas[2] and not upper:
         return _without_scaling(xp, a, largest, thetas)
     a, a2, a3, _, s = scaled_powers(xp, a)
@@ -152,18 +158,15 @@ def _scale_and_square(xp, a, *, upper=False):
 
 def scaled_powers(xp, a):
     """X = 2^{−s} A with X² and X³, the factor 2^{−s} (..., 1, 1), and s (...), for T21+."""
-    # A = 2^e B with ‖B‖₁ in [1/2, 1): no power of B overflows, and 2^e is exact.
-    norm = _norm1(xp, _arrays.detach(a))
-    usable = xp.isfinite(norm) & (norm > 0)
-    e = xp.where(usable, xp.floor(xp.log2(xp.where(usable, norm, 1.0))) + 1.0, 0.0)
-    b = a * _power_of_two(xp, -e)
+    e = binary_exponent(xp, a)  # A = 2^e B, exactly
+    b = a * power_of_two(xp, -e)
     b2 = b @ b
     b3 = b2 @ b
     theta = THETA[xp.finfo(a.dtype).bits][3]
     s = _num_squarings(xp, *(_arrays.detach(x) for x in (b, b2, b3)), e, theta)
-    scale = _power_of_two(xp, e - s)
+    scale = power_of_two(xp, e - s)
     powers = (b * scale, b2 * scale * scale, b3 * scale * scale * scale)
-    return (*powers, _power_of_two(xp, -s), s)
+    return (*powers, power_of_two(xp, -s), s)
 
 
 def _without_scaling(xp, a, largest, thetas):
@@ -216,50 +219,18 @@ def _with_exact_diagonals(xp, x, a):
     return xp.where(row[:, None] + 1 == row, padded[..., None, :], x)
 
 
-def _norm1(xp, a):
-    return xp.max(xp.sum(xp.abs(a), axis=-2), axis=-1)
-
-
-def _power_of_two(xp, exponent):
-    return xp.pow(xp.full_like(exponent, 2.0), exponent)[..., None, None]
-
-
 def _num_squarings(xp, b, b2, b3, e, theta):
     """Smallest s with α₂(2^{e−s} B) ≤ θ that also keeps |B| from drowning the result.
 
     Where that is one below what ‖B‖ asks for, |A| ≤ 2θ cannot; two or more below, the guard looks.
     """
-    alpha = xp.maximum(_norm1(xp, b2) ** (1 / 2), _norm1(xp, b3) ** (1 / 3))
-    s = _ceil_log2(xp, alpha / theta, e)
-    bound = _ceil_log2(xp, _norm1(xp, b) / theta, e)
+    alpha = xp.maximum(norm1(xp, b2) ** (1 / 2), norm1(xp, b3) ** (1 / 3))
+    s = ceil_log2(xp, alpha / theta, e)
+    bound = ceil_log2(xp, norm1(xp, b) / theta, e)
     s, far = xp.minimum(s, bound), s < bound - 1
     if _arrays.concrete(xp.any(far)) is False:
         return s
-    return xp.where(far, xp.minimum(s + _overscaling_guard(xp, b, e - s), bound), s)
-
-
-def _ceil_log2(xp, x, e):
-    usable = xp.isfinite(x) & (x > 0)
-    bits = xp.ceil(xp.log2(xp.where(usable, x, 1.0)) + e)
-    return xp.where(usable & (bits > 0), bits, 0.0)
-
-
-def _overscaling_guard(xp, b, exponent):
-    """ℓ(|A|) of Al-Mohy & Higham 2009, eq. (3.14), for the Taylor polynomial; A = 2^exponent B."""
-    rows = xp.ones_like(xp.abs(b[..., :1, :]))
-    for _ in range(_DEGREE + 1):
-        rows = rows @ xp.abs(b)
-    power, norm = xp.max(rows[..., 0, :], axis=-1), _norm1(xp, b)
-    safe = (power > 0) & xp.isfinite(power)
-    log_alpha = (
-        xp.log2(xp.where(safe, power, 1.0))
-        - xp.log2(xp.where(safe, norm, 1.0))
-        + _DEGREE * exponent
-        - math.log2(math.factorial(_DEGREE + 1))
-        - math.log2(_arrays.eps(b) / 2)
-    )
-    extra = xp.ceil(log_alpha / _DEGREE)
-    return xp.where(safe & (extra > 0), extra, 0.0)
+    return xp.where(far, xp.minimum(s + overscaling_guard(xp, b, e - s, _DEGREE), bound), s)
 
 
 # --- the kernel -----------------------------------------------------------------------------------

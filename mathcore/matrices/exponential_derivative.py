@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from mathcore import _arrays
 from mathcore._checks import check_square
 from mathcore.matrices.exponential import expm, scaled_powers
-from mathcore.matrices.taylor_polynomials import T21, identity_like
+from mathcore.matrices.taylor_polynomials import T21, identity_like, taylor_21_with_factors
 
 _DENSE_ORDER = 8  # up to here κ comes from the n² × n² Jacobian itself
 _POWER_STEPS = 30
@@ -194,7 +194,7 @@ def _sweep(xp, a, g):
     if 0 in a.shape:
         return a, g
     a, a2, a3, scale, s = scaled_powers(xp, a)
-    x, intermediates = _polynomial(a, a2, a3)
+    x, factors = taylor_21_with_factors(identity_like(xp, a), a, a2, a3)
     most = int(xp.max(s))
     counts, squares = s[..., None, None], [x]
     for i in range(most):
@@ -203,21 +203,7 @@ def _sweep(xp, a, g):
     for i in reversed(range(most)):
         y = _arrays.adjoint(squares[i])
         g = xp.where(i < counts, g @ y + y @ g, g)
-    return x, scale * _polynomial_adjoint(g, a, a2, a3, *intermediates)
-
-
-def _polynomial(a, a2, a3):
-    """T21+ as in `taylor_polynomials`, and the factors of its products."""
-    c1, c2, c3, c4, c5, c6, c7, c8, c9, c10 = T21[:10]
-    c11, c12, c13, c14, c15, c16, c17, c18, c19, c20 = T21[10:]
-    p = c1 * a3 + c2 * a2 + c3 * a
-    y0 = a3 @ p
-    q, r = y0 + c4 * a3 + c5 * a2 + c6 * a, y0 + c7 * a3 + c8 * a2
-    y1 = q @ r + c9 * y0 + c10 * a3 + c11 * a2
-    u, v = y1 + c12 * a3 + c13 * a2 + c14 * a, y1 + c15 * y0 + c16 * a
-    identity = identity_like(_arrays.result_namespace(a), a)
-    x = u @ v + c17 * y1 + c18 * y0 + c19 * a3 + c20 * a2 + a + identity
-    return x, (p, q, r, u, v)
+    return x, scale * _polynomial_adjoint(g, a, a2, a3, *factors)
 
 
 def _polynomial_adjoint(g, a, a2, a3, p, q, r, u, v):

@@ -10,6 +10,13 @@ from mathcore import _arrays
 from mathcore._checks import check_count, check_number, check_square
 from mathcore.matrices.exponential_action import expm_multiply
 from mathcore.matrices.linear_operators import is_sparse, operator_and_vectors
+from mathcore.matrices.scaling import (
+    binary_exponent,
+    ceil_log2,
+    norm1,
+    overscaling_guard,
+    power_of_two,
+)
 
 # Σ_{j ≤ 19} is exact to 2⁻⁵⁷ for ‖A‖ ≤ 1, where the recurrence downwards in k cancels little.
 _BLOCK, _BLOCKS = 5, 4
@@ -126,52 +133,13 @@ def _by_series(xp, a, p):
 
 def _scaled(xp, a):
     """2⁻ˢ A and s (...), from ‖A²‖ and ‖A³‖ where |A| does not drown the result."""
-    norm = _norm1(xp, _arrays.detach(a))
-    usable = xp.isfinite(norm) & (norm > 0)
-    e = xp.where(usable, xp.floor(xp.log2(xp.where(usable, norm, 1.0))) + 1.0, 0.0)
-    b = _arrays.detach(a) * _power_of_two(xp, -e)
+    e = binary_exponent(xp, a)
+    b = _arrays.detach(a) * power_of_two(xp, -e)
     b2 = b @ b
-    alpha = xp.maximum(_norm1(xp, b2) ** (1 / 2), _norm1(xp, b2 @ b) ** (1 / 3))
-    s = xp.minimum(
-        _doublings(xp, alpha, e) + _guard(xp, b, alpha, e), _doublings(xp, 1.0 + 0 * e, e)
-    )
-    return a * _power_of_two(xp, -s), s
-
-
-def _norm1(xp, a):
-    return xp.max(xp.sum(xp.abs(a), axis=-2), axis=-1)
-
-
-def _power_of_two(xp, exponent):
-    return xp.pow(xp.full_like(exponent, 2.0), exponent)[..., None, None]
-
-
-def _doublings(xp, x, e):
-    usable = xp.isfinite(x) & (x > 0)
-    s = xp.ceil(xp.log2(xp.where(usable, x, 1.0)) + e)
-    return xp.where(usable & (s > 0), s, 0.0)
-
-
-def _guard(xp, b, alpha, e):
-    """Further halvings where rounding errors of the size of |A|^20 / 20! would show.
-
-    ℓ(|A|) of Al-Mohy & Higham, SIAM J. Matrix Anal. Appl. 31 (2009), eq. (3.14).
-    """
-    exponent = e - _doublings(xp, alpha, e)
-    rows = xp.ones_like(xp.abs(b[..., :1, :]))
-    for _ in range(_DEGREE + 1):
-        rows = rows @ xp.abs(b)
-    power, norm = xp.max(rows[..., 0, :], axis=-1), _norm1(xp, b)
-    safe = (power > 0) & xp.isfinite(power)
-    excess = (
-        xp.log2(xp.where(safe, power, 1.0))
-        - xp.log2(xp.where(safe, norm, 1.0))
-        + _DEGREE * exponent
-        - math.log2(math.factorial(_DEGREE + 1))
-        - math.log2(_arrays.eps(b) / 2)
-    )
-    extra = xp.ceil(excess / _DEGREE)
-    return xp.where(safe & (extra > 0), extra, 0.0)
+    alpha = xp.maximum(norm1(xp, b2) ** (1 / 2), norm1(xp, b2 @ b) ** (1 / 3))
+    least, most = ceil_log2(xp, alpha, e), ceil_log2(xp, 1.0 + 0 * e, e)
+    s = xp.minimum(least + overscaling_guard(xp, b, e - least, _DEGREE), most)
+    return a * power_of_two(xp, -s), s
 
 
 # --- action ---------------------------------------------------------------------------------------

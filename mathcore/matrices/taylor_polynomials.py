@@ -86,13 +86,20 @@ def taylor_15(identity, a, a2):
 
 def taylor_21(identity, a, a2, a3):
     """Five products, A² and A³ included."""
+    return taylor_21_with_factors(identity, a, a2, a3)[0]
+
+
+def taylor_21_with_factors(identity, a, a2, a3):
+    """`taylor_21`, and the factors (p, q, r, u, v) of its products A³p, qr, uv."""
     c1, c2, c3, c4, c5, c6, c7, c8, c9, c10 = T21[:10]
     c11, c12, c13, c14, c15, c16, c17, c18, c19, c20 = T21[10:]
-    y0 = a3 @ (c1 * a3 + c2 * a2 + c3 * a)
-    y1 = (y0 + c4 * a3 + c5 * a2 + c6 * a) @ (y0 + c7 * a3 + c8 * a2)
-    y1 = y1 + c9 * y0 + c10 * a3 + c11 * a2
-    y2 = (y1 + c12 * a3 + c13 * a2 + c14 * a) @ (y1 + c15 * y0 + c16 * a)
-    return y2 + c17 * y1 + c18 * y0 + c19 * a3 + c20 * a2 + a + identity
+    p = c1 * a3 + c2 * a2 + c3 * a
+    y0 = a3 @ p
+    q, r = y0 + c4 * a3 + c5 * a2 + c6 * a, y0 + c7 * a3 + c8 * a2
+    y1 = q @ r + c9 * y0 + c10 * a3 + c11 * a2
+    u, v = y1 + c12 * a3 + c13 * a2 + c14 * a, y1 + c15 * y0 + c16 * a
+    x = u @ v + c17 * y1 + c18 * y0 + c19 * a3 + c20 * a2 + a + identity
+    return x, (p, q, r, u, v)
 
 
 def identity_like(xp, a):
