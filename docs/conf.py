@@ -12,6 +12,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.doctest",
     "sphinx.ext.mathjax",
+    "matplotlib.sphinxext.plot_directive",
     "numpydoc",
     "myst_parser",
 ]
@@ -24,6 +25,11 @@ autosummary_generate = True
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
 doctest_global_setup = "import numpy as np"
+plot_formats = [("png", 120)]
+plot_html_show_source_link = False
+plot_html_show_formats = False
+plot_rcparams = {"figure.figsize": (6.4, 3.6), "figure.autolayout": True}
+plot_apply_rcparams = True
 
 html_theme = "pydata_sphinx_theme"
 html_title = "mathcore"
