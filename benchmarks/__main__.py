@@ -23,7 +23,18 @@ _THREAD_VARIABLES = (
     "MKL_NUM_THREADS",
     "NUMBA_NUM_THREADS",
 )
-_VERSIONS = ("numpy", "scipy", "numba", "torch", "jax", "POT", "ott-jax", "blackjax", "diffusers")
+_VERSIONS = (
+    "numpy",
+    "scipy",
+    "numba",
+    "torch",
+    "jax",
+    "POT",
+    "ott-jax",
+    "blackjax",
+    "diffusers",
+    "matfree",
+)
 
 
 def environment(threads):

@@ -1,16 +1,24 @@
 """The action of the exponential on the heat equation of a square, against SciPy; and φ-functions.
 
+Then φ-functions of dense matrices beside the exponential of the augmented matrix, and the kernels
+beside their definitions.
+
 The exact answer is known: the eigenvectors of the five-point Laplacian are products of sines.
 """
 
+import math
+
 import numpy as np
 import scipy.fft
+import scipy.linalg
 import scipy.sparse
 import scipy.sparse.linalg
 
 from benchmarks.runner import Case
+from mathcore.matrices.chebyshev_action import Interval, chebyshev_stepper
 from mathcore.matrices.exponential_action import expm_multiply
-from mathcore.matrices.phi_functions import phi_multiply
+from mathcore.matrices.linear_operators import Operator, examine, examine_by_definition
+from mathcore.matrices.phi_functions import phi, phi_multiply
 
 _TOLERANCE = 1e-12
 _CONVECTION = 0.01  # more of it, and the exact answer loses digits to its weights
@@ -26,6 +34,13 @@ def cases(quick):
     yield _times_case(100)
     yield _transport_case(100)
     yield _phi_case(100)
+    yield _waves_case(100)
+    yield _backwards_case(100)
+    for n in (16, 64, 256):
+        yield _dense_phi_case(n)
+    for side in (30, 100, 300):
+        yield _recurrence_case(side)
+        yield _entries_case(side)
 
 
 def laplacian(side):
@@ -124,3 +139,86 @@ def _phi_case(side):
     functions = (lambda values: np.exp(t * values), lambda values: np.expm1(t * values) / values)
     desired = sum(exact(side, u[:, k], f) for k, f in enumerate((*functions, second)))
     return Case(f"phi_multiply, Laplacian {side}², p = 2, t = {t:g}", candidates, _within(desired))
+
+
+def _waves_case(side):
+    """The Schrödinger equation: a complex skew-Hermitian matrix."""
+    t, a = 20.0, 1j * laplacian(side)
+    rng = np.random.default_rng(0)
+    b = rng.standard_normal(side**2) + 1j * rng.standard_normal(side**2)
+    scaled, trace = t * a, t * complex(a.trace())
+    candidates = {
+        "mathcore": lambda: expm_multiply(a, b, t),
+        "SciPy": lambda: scipy.sparse.linalg.expm_multiply(scaled, b, traceA=trace),
+    }
+    desired = sum(
+        unit * exact(side, part, lambda values: np.exp(1j * t * values))
+        for unit, part in ((1, b.real), (1j, b.imag))
+    )
+    return Case(f"expm_multiply, i Laplacian {side}², t = {t:g}", candidates, _within(desired))
+
+
+def _backwards_case(side):
+    """Four vectors, a LinearOperator, a time below zero: nothing is known but products."""
+    t, matrix = -1.0, laplacian(side)
+    a = scipy.sparse.linalg.aslinearoperator(matrix)
+    b = np.random.default_rng(0).standard_normal((side**2, 4))
+    scaled, trace = t * a, t * float(matrix.trace())
+    candidates = {
+        "mathcore": lambda: expm_multiply(a, b, t),
+        "SciPy": lambda: scipy.sparse.linalg.expm_multiply(scaled, b, traceA=trace),
+    }
+    desired = np.stack([exact(side, v, lambda values: np.exp(t * values)) for v in b.T], axis=-1)
+    name = f"expm_multiply, LinearOperator {side}², 4 vectors, t = {t:g}"
+    return Case(name, candidates, _within(desired))
+
+
+def _dense_phi_case(n):
+    """φ₀ … φ₃ of a dense matrix, and the block matrix whose exponential holds them."""
+    p = 3
+    a = 4 * np.random.default_rng(0).standard_normal((n, n)) / math.sqrt(n)
+    augmented = np.zeros((n * (p + 1),) * 2)
+    augmented[:n, :n] = a
+    augmented[: n * p, n:] += np.eye(n * p)
+
+    def peer():
+        row = scipy.linalg.expm(augmented)[:n]
+        return tuple(row[:, n * k : n * (k + 1)] for k in range(p + 1))
+
+    def check(outputs):
+        for ours, theirs in zip(*outputs.values(), strict=True):
+            assert np.abs(ours - theirs).max() <= _TOLERANCE * np.abs(theirs).max()
+
+    return Case(f"phi, {n}², p = {p}", {"mathcore": lambda: phi(a, p), "SciPy": peer}, check)
+
+
+# --- kernels beside their definitions -------------------------------------------------------------
+
+
+def _recurrence_case(side):
+    """One Chebyshev expansion to t = 20, ‖A‖ = 8: the products in SciPy's CSR code, or fused."""
+    a, t = laplacian(side), 20.0
+    b = np.random.default_rng(0).standard_normal(side**2)
+    interval = Interval(-8.0, 0.0, False)
+
+    def expansion(matrix):
+        step = chebyshev_stepper(
+            Operator(lambda v: a @ v, matrix), interval, direction=1, rtol=_TOLERANCE
+        )
+        return lambda: step(b, [t]).values[0]
+
+    candidates = {"mathcore": expansion(a), "definition": expansion(None)}
+    desired = exact(side, b, lambda values: np.exp(t * values))
+    return Case(f"Chebyshev sums, Laplacian {side}², t = {t:g}", candidates, _within(desired))
+
+
+def _entries_case(side):
+    a = laplacian(side)
+    candidates = {"mathcore": lambda: examine(a), "definition": lambda: examine_by_definition(a)}
+
+    def check(outputs):
+        ours, definition = outputs.values()
+        assert ours.symmetry == definition.symmetry == "hermitian"
+        np.testing.assert_array_equal(ours.row_sums, definition.row_sums)
+
+    return Case(f"entries of a CSR matrix, Laplacian {side}²", candidates, check)

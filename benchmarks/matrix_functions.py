@@ -1,4 +1,7 @@
-"""The square root and the logarithm of matrices against SciPy, the one peer that has both."""
+"""The square root and the logarithm of matrices against SciPy, the one peer that has both.
+
+Then the kernels beside their definitions.
+"""
 
 import warnings
 
@@ -6,6 +9,7 @@ import numpy as np
 import scipy.linalg
 
 from benchmarks.runner import Case
+from mathcore.matrices import matrix_functions, schur_functions
 from mathcore.matrices.matrix_functions import logm, signm, sqrtm
 
 SINGLE = (16, 64, 256)
@@ -22,6 +26,11 @@ def cases(quick):
     for count, n in BATCHES[:1] if quick else BATCHES:
         yield _case("sqrtm", sqrtm, scipy.linalg.sqrtm, _around_one, (count,), n)
         yield _case("logm", logm, scipy.linalg.logm, _around_one, (count,), n)
+    if not quick:
+        for count, n in ((1, 16), (1, 32), (256, 4), (256, 16)):
+            yield _root_kernel_case(count, n)
+        for n in (16, 64, 256):
+            yield _triangular_kernel_case(n)
 
 
 def _around_one(rng, shape):
@@ -48,7 +57,7 @@ def _case(name, ours, theirs, spectrum, batch, n):
     def peer():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # SciPy's logm warns at errors of 1000 eps
-            return theirs(a) if a.ndim == 2 else np.stack([theirs(member) for member in a])
+            return theirs(a)
 
     shape = f"{batch[0]} × {n}²" if batch else f"{n}²"
     kind = spectrum.__name__.strip("_").replace("_", " ")
@@ -60,3 +69,31 @@ def _agree(outputs):
     # the condition number of these problems is below 1e4
     bound = 10 * ours.shape[-1] * 2.0**-53 * 1e4
     assert np.abs(ours - theirs).max() <= bound * np.abs(theirs).max()
+
+
+def _root_kernel_case(count, n):
+    a = _around_one(np.random.default_rng(0), (count, n, n))
+    a = a[np.isfinite(matrix_functions._fused_square_root(a)[1])]  # the others take the Schur form
+    candidates = {
+        "mathcore": lambda: matrix_functions._fused_square_root(a)[0],
+        "definition": lambda: matrix_functions._scaled_square_root(np, a)[0],
+    }
+    return Case(f"square root kernel, {len(a)} × {n}²", candidates, _roots_agree(a))
+
+
+def _triangular_kernel_case(n):
+    t = np.triu(scipy.linalg.schur(_four_decades(np.random.default_rng(0), (n, n)))[0])
+    candidates = {
+        "mathcore": lambda: schur_functions.triangular_square_root(t),
+        "definition": lambda: schur_functions.square_root_by_halves(t),
+    }
+    return Case(f"triangular square root kernel, {n}²", candidates, _roots_agree(t))
+
+
+def _roots_agree(a):
+    def check(outputs):
+        for x in outputs.values():
+            bound = 1e3 * a.shape[-1] * 2.0**-53 * np.abs(x).max() ** 2
+            assert np.abs(x @ x - a).max() <= bound
+
+    return check

@@ -47,6 +47,15 @@ def _escape_bars(app, what, name, obj, options, lines):
             lines[i] = "``".join(parts)
 
 
+def _append_catalogue(app, docname, source):
+    """The page of the identities ends with the records themselves."""
+    if docname == "identities":
+        from mathcore.identities.pages import as_markdown
+
+        source[0] += as_markdown()
+
+
 def setup(app):
-    """Register the hook after numpydoc's own."""
+    """Register the hooks; that on docstrings after numpydoc's own."""
     app.connect("autodoc-process-docstring", _escape_bars, priority=600)
+    app.connect("source-read", _append_catalogue)

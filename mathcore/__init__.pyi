@@ -1,5 +1,10 @@
 from mathcore import identities as identities
 from mathcore import testing as testing
+from mathcore.identities.applicable import check_identities as check_identities
+from mathcore.matrices.adjugates import adjugate as adjugate
+from mathcore.matrices.adjugates import generalized_cross as generalized_cross
+from mathcore.matrices.determinant_updates import inverse_update as inverse_update
+from mathcore.matrices.determinant_updates import slogdet_update as slogdet_update
 from mathcore.matrices.determinants import det as det
 from mathcore.matrices.determinants import distance_to_span as distance_to_span
 from mathcore.matrices.determinants import slogdet as slogdet
@@ -15,19 +20,28 @@ from mathcore.matrices.logdet_series import logdet_identity_plus as logdet_ident
 from mathcore.matrices.matrix_functions import logm as logm
 from mathcore.matrices.matrix_functions import signm as signm
 from mathcore.matrices.matrix_functions import sqrtm as sqrtm
+from mathcore.matrices.pfaffians import pfaffian as pfaffian
+from mathcore.matrices.pfaffians import slogpfaffian as slogpfaffian
 from mathcore.matrices.phi_functions import phi as phi
 from mathcore.matrices.phi_functions import phi_multiply as phi_multiply
 from mathcore.matrices.probing import Estimate as Estimate
+from mathcore.matrices.pseudo_determinants import pseudo_slogdet as pseudo_slogdet
 from mathcore.matrices.trace_estimators import trace_estimate as trace_estimate
+from mathcore.transport.barycenters import barycenter as barycenter
+from mathcore.transport.critics import kantorovich_critic as kantorovich_critic
 from mathcore.transport.entropic import TransportResult as TransportResult
 from mathcore.transport.entropic import sinkhorn as sinkhorn
 from mathcore.transport.entropic import sinkhorn_cost as sinkhorn_cost
 from mathcore.transport.entropic import sinkhorn_divergence as sinkhorn_divergence
+from mathcore.transport.exact import emd as emd
+from mathcore.transport.exact import wasserstein as wasserstein
 from mathcore.transport.gaussian import bures_wasserstein as bures_wasserstein
 from mathcore.transport.gaussian import entropic_gaussian as entropic_gaussian
+from mathcore.transport.one_dimensional import wasserstein_1d as wasserstein_1d
 from mathcore.transport.plans import apply_plan as apply_plan
 from mathcore.transport.plans import barycentric_map as barycentric_map
 from mathcore.transport.plans import transport_plan as transport_plan
+from mathcore.transport.sliced import sliced_wasserstein as sliced_wasserstein
 from mathcore.transport.soft_minima import soft_minimum as soft_minimum
 
 __version__: str

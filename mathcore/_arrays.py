@@ -10,6 +10,8 @@ import sys
 import array_api_compat
 import numpy as np
 
+from mathcore._gradients import masked_rounds
+
 _NUMPY = array_api_compat.array_namespace(np.empty(0))
 _NATIVE_KERNEL_DTYPES = (np.dtype("float32"), np.dtype("float64"))
 
@@ -284,14 +286,7 @@ def repeat(count, body, state, *, at_most):
             state = body(i, state)
         return state
     if array_api_compat.is_jax_array(count):
-        from jax import lax
-
-        return lax.fori_loop(
-            0,
-            at_most,
-            lambda i, s: lax.cond(i < count, lambda t: body(i, t), lambda t: t, s),
-            state,
-        )
+        return masked_rounds(count, body, state, at_most)
     xp = result_namespace(state)
     for i in range(at_most):
         state = xp.where(i < count, body(i, state), state)
@@ -344,9 +339,13 @@ def kernel_views(*arrays):
 def _host_view(x):
     if isinstance(x, np.ndarray):
         return x
-    if array_api_compat.is_torch_array(x) and x.device.type == "cpu" and not x.requires_grad:
+    if array_api_compat.is_torch_array(x) and x.device.type == "cpu":
+        import torch
+
+        if x.requires_grad and torch.is_grad_enabled():
+            return None
         try:
-            return x.numpy()
+            return x.detach().numpy()
         except (RuntimeError, TypeError):  # under torch.func, or a dtype NumPy lacks
             return None
     return None

@@ -1,9 +1,22 @@
 """Determinants of every shape: signed for a square matrix, the volume for a rectangular one."""
 
+import math
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from mathcore import _arrays
 from mathcore._checks import check_matrix
+from mathcore._gradients import differentiable
+from mathcore.matrices.adjugates import adjugate_in_gradients
+from mathcore.matrices.scaled_products import (
+    exponents,
+    leave_one_out,
+    product,
+    times_power_of_two,
+)
+
+_MOST_LANES = 32  # the kernel's; above it LAPACK is as fast
 
 
 class SlogDet(NamedTuple):
@@ -47,11 +60,9 @@ def det(a):
     >>> float(det(np.array([[3.0, 0.0], [4.0, 0.0], [0.0, 2.0]])))  # a 5 × 2 rectangle in space
     10.0
     """
-    xp, a = _arrays.asarrays(a=a)
+    _, a = _arrays.asarrays(a=a)
     check_matrix(a)
-    if a.shape[-1] == a.shape[-2]:
-        return xp.linalg.det(a)
-    return xp.astype(xp.prod(_volume_factors(xp, a), axis=-1), a.dtype)
+    return _square_det(a) if a.shape[-1] == a.shape[-2] else _volume(a)
 
 
 @_arrays.halves_in_float32
@@ -84,13 +95,73 @@ def slogdet(a):
     xp, a = _arrays.asarrays(a=a)
     check_matrix(a)
     if a.shape[-1] == a.shape[-2]:
-        return SlogDet(*xp.linalg.slogdet(a))
+        views = _lanes(a)
+        return _square_slogdet(xp, a) if views is None else _slogdet_in_lanes(*views, a)
     factors = _volume_factors(xp, a)
     singular = factors == 0
     logs = xp.log(xp.where(singular, 1.0, factors))
     logs = xp.where(singular, -xp.inf, logs)
     sign = xp.astype(~xp.any(singular, axis=-1), a.dtype)
     return SlogDet(sign, xp.sum(logs, axis=-1))
+
+
+def _det(a):
+    views = _lanes(a)
+    return _arrays.result_namespace(a).linalg.det(a) if views is None else _det_in_lanes(*views, a)
+
+
+def _det_jvp(a, tangent):
+    """Jacobi: d det A = tr(adj(A) dA)."""
+    xp = _arrays.result_namespace(a)
+    cofactors = xp.matrix_transpose(adjugate_in_gradients(a))
+    return xp.sum(cofactors * tangent, axis=(-2, -1))
+
+
+def _det_vjp(a, cotangent):
+    return cotangent[..., None, None] * _arrays.adjoint(adjugate_in_gradients(a))
+
+
+_square_det = differentiable(_det, jvp=_det_jvp, vjp=_det_vjp)
+
+
+def _volume_by_qr(a):
+    xp = _arrays.result_namespace(a)
+    return xp.astype(times_power_of_two(xp, *product(xp, _volume_factors(xp, a))), a.dtype)
+
+
+def _volume_jvp(a, tangent):
+    """d vol A = Re⟨vol(A) (A⁺)ᴴ, dA⟩."""
+    xp = _arrays.result_namespace(a)
+    inner = xp.sum(_arrays.conj(_volume_gradient(a)) * tangent, axis=(-2, -1))
+    return xp.astype(_arrays.real_part(inner), a.dtype)
+
+
+def _volume_vjp(a, cotangent):
+    xp = _arrays.result_namespace(a)
+    real = xp.astype(_arrays.real_part(cotangent), a.dtype)
+    return real[..., None, None] * _volume_gradient(a)
+
+
+def _volume_gradient(a):
+    """vol(A) (A⁺)ᴴ = Σ_i (Π_{j≠i} σ_j) u_i v_iᴴ, without dividing by a σ that may vanish."""
+    xp = _arrays.result_namespace(a)
+    if 0 in a.shape:
+        return xp.zeros_like(a)
+    u, s, vh = xp.linalg.svd(a, full_matrices=False)
+    p = xp.astype(times_power_of_two(xp, *leave_one_out(xp, s)), a.dtype)
+    return (u * p[..., None, :]) @ vh
+
+
+_volume = differentiable(_volume_by_qr, jvp=_volume_jvp, vjp=_volume_vjp)
+
+
+def _square_slogdet(xp, a):
+    """The library's, of A with every row of size one: JAX multiplies out orders 2 and 3."""
+    if a.shape[-1] == 0:
+        return SlogDet(*xp.linalg.slogdet(a))
+    e = exponents(xp, xp.max(xp.abs(a), axis=-1))
+    sign, logabsdet = xp.linalg.slogdet(times_power_of_two(xp, a, -e[..., None]))
+    return SlogDet(sign, logabsdet + math.log(2.0) * xp.sum(e, axis=-1))
 
 
 def _volume_factors(xp, a):
@@ -101,6 +172,42 @@ def _volume_factors(xp, a):
         real = xp.abs(xp.zeros((), dtype=a.dtype)).dtype
         return xp.ones((*a.shape[:-2], 0), dtype=real, device=_arrays.device(a))
     return xp.abs(xp.linalg.diagonal(_arrays.triangular_factor(tall)))
+
+
+# --- the kernel -----------------------------------------------------------------------------------
+
+
+def _lanes(a):
+    """Views for the kernel, or None."""
+    return _arrays.kernel_views(a) if 0 < a.shape[-1] <= _MOST_LANES else None
+
+
+def _det_in_lanes(view, a):
+    from mathcore.matrices._kernels import slogdet_cpu
+
+    n = a.shape[-1]
+    flat, out = view.reshape(-1, n * n), np.empty(a.shape[:-2], view.dtype)
+    if flat.shape[0] <= slogdet_cpu.share_of(n):
+        slogdet_cpu.det_share(flat, n, 0, out.reshape(-1))
+    else:
+        slogdet_cpu.det_batch(flat, n, out.reshape(-1))
+    return _arrays.from_kernel(out, a)
+
+
+def _slogdet_in_lanes(view, a):
+    from mathcore.matrices._kernels import slogdet_cpu
+
+    n = a.shape[-1]
+    flat = view.reshape(-1, n * n)
+    sign, logabsdet = (np.empty(a.shape[:-2], view.dtype) for _ in range(2))
+    if flat.shape[0] <= slogdet_cpu.share_of(n):
+        slogdet_cpu.slogdet_share(flat, n, 0, sign.reshape(-1), logabsdet.reshape(-1))
+    else:
+        slogdet_cpu.slogdet_batch(flat, n, sign.reshape(-1), logabsdet.reshape(-1))
+    return SlogDet(_arrays.from_kernel(sign, a), _arrays.from_kernel(logabsdet, a))
+
+
+# --- distances ------------------------------------------------------------------------------------
 
 
 @_arrays.halves_in_float32

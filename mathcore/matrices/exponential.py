@@ -5,23 +5,23 @@ Scaling from norms of powers, and the exact diagonal of a triangular matrix, aft
 (2009) 970–989; the polynomials are in `taylor_polynomials`.
 """
 
-import functools
+import math
 
 import numpy as np
 
 from mathcore import _arrays
 from mathcore._checks import check_choice, check_square
+from mathcore._gradients import differentiable
 from mathcore.matrices.scaling import (
     binary_exponent,
     ceil_log2,
     norm1,
     overscaling_guard,
     power_of_two,
+    scaled,
 )
+from mathcore.matrices.small_exponentials import LARGEST_ORDER, expm_of_small
 from mathcore.matrices.taylor_polynomials import (
-    T8,
-    T15,
-    T21,
     THETA,
     identity_like,
     taylor_4,
@@ -40,9 +40,10 @@ STRUCTURES = (
 )
 
 _DEGREE = 21
+_LARGEST_ABSOLUTE = 4.0  # of |2^{−s} A|: rounding errors stay below those of Padé 13 at its θ
 _MOST_TRACED_SQUARINGS = 64
 _MOST_SQUARINGS = 1100  # float64 norms end at 2**1024
-_MOST_FUSED = 128
+_EIGENVALUES_FROM = 30.0  # the norm: five squarings and five products cost as much
 
 
 @_arrays.halves_in_float32
@@ -103,12 +104,10 @@ def expm(a, *, assume_a=None):
         return _upper_triangular(xp, xp.triu(a))
     if assume_a == "lower triangular":
         return _lower_triangular(xp, xp.tril(a))
-    x = _general(xp, a)
     if assume_a == "hermitian":
-        return (x + _arrays.adjoint(x)) / 2
-    if assume_a == "skew-hermitian":  # one Newton–Schulz step to the nearest unitary matrix
-        return x @ (1.5 * identity_like(xp, x) - 0.5 * (_arrays.adjoint(x) @ x))
-    return x
+        return _hermitian(xp, a)
+    x = _general(xp, a)
+    return _nearest_unitary(xp, x) if assume_a == "skew-hermitian" else x
 
 
 def _by_structure(xp, a):
@@ -136,41 +135,117 @@ def _lower_triangular(xp, a):
     return xp.matrix_transpose(_upper_triangular(xp, xp.matrix_transpose(a)))
 
 
+def _hermitian(xp, a):
+    """By eigenvalues where they cost less than squarings and no gradient passes through them."""
+    unfused = a.shape[-1] > LARGEST_ORDER or _arrays.is_complex(a)
+    if unfused and _arrays.is_numpy(a) and _EIGENVALUES_FROM < norm1(xp, a).max() < math.inf:
+        values, vectors = np.linalg.eigh(a)
+        root = vectors * np.exp(values / 2)[..., None, :]
+        x = root @ _arrays.adjoint(root)
+    else:
+        x = _general(xp, a)
+    return (x + _arrays.adjoint(x)) / 2
+
+
+def _nearest_unitary(xp, x):
+    """The unitary factor of a nearly unitary X by Newton–Schulz steps, each squaring the defect."""
+    identity, eps = identity_like(xp, x), _arrays.eps(x)
+
+    def done(state):
+        return ~xp.any(state[1] > eps)
+
+    def step(state):
+        x, _ = state
+        defect = identity - _arrays.adjoint(x) @ x
+        return x + x @ defect / 2, norm1(xp, _arrays.detach(defect)) ** 2
+
+    start = xp.ones_like(norm1(xp, _arrays.detach(x)))
+    return _arrays.repeat_until(done, step, (x, start), at_most=4)[0]
+
+
 def _general(xp, a):
-    views = _arrays.kernel_views(a) if a.shape[-1] <= _MOST_FUSED else None
-    return _scale_and_square(xp, a) if views is None else _arrays.from_kernel(_fused(*views), a)
+    """By its own rules of differentiation where these pay: see `exponential_derivative`."""
+    return _of_general(a) if _arrays.is_numpy(a) else _with_derivative(a)
+
+
+def _of_general(a):
+    views = _arrays.kernel_views(a) if a.shape[-1] <= LARGEST_ORDER else None
+    if views is None:
+        return _scale_and_square(_arrays.result_namespace(a), a)
+    return _arrays.from_kernel(expm_of_small(*views), a)
+
+
+def _derivative(a, direction):
+    from mathcore.matrices.exponential_derivative import expm_frechet
+
+    return expm_frechet(a, direction).frechet
+
+
+def _adjoint_derivative(a, cotangent):
+    from mathcore.matrices.exponential_derivative import expm_vjp
+
+    return expm_vjp(a, cotangent)
+
+
+# JAX differentiates the program itself: it cannot transpose the pairs of the rules, and is faster
+_with_derivative = differentiable(
+    _of_general, jvp=_derivative, vjp=_adjoint_derivative, in_jax=False
+)
 
 
 # --- scaling and squaring -------------------------------------------------------------------------
 
 
 def _scale_and_square(xp, a, *, upper=False):
+    if a.shape[-1] > LARGEST_ORDER and _arrays.is_numpy(a):
+        if a.ndim > 2:
+            flat = a.reshape(-1, *a.shape[-2:])
+            members = [_scale_and_square(xp, x, upper=upper) for x in flat]
+            return np.stack(members).reshape(a.shape)
+        keep_memory(8 * a.nbytes)
     thetas = THETA[xp.finfo(a.dtype).bits]
-    largest = _arrays.concrete(xp.max(norm1(xp, _arrays.detach(a))))
+    norm = norm1(xp, _arrays.detach(a))
+    largest = _arrays.concrete(xp.max(norm))
+    identity = identity_like(xp, a)
     if largest is not None and largest <= thetas[2] and not upper:
-        return _without_scaling(xp, a, largest, thetas)
+        return _without_scaling(identity, a, largest, thetas)
     a, a2, a3, _, s = scaled_powers(xp, a)
-    x = taylor_21(identity_like(xp, a), a, a2, a3)
+    x = taylor_21(identity, a, a2, a3)
     if upper:
         x = _with_exact_diagonals(xp, x, a)
     return _squared(xp, x, a, s, upper)
 
 
+def keep_memory(size):
+    """Let the C library keep so much of what is freed for the next arrays.
+
+    It keeps twice the largest block freed so far (32 MiB at most); pages that go back to the system
+    must be zeroed anew, which takes a third as long as the products at n = 256.
+    """
+    np.empty(min(size, 31 * 2**20), np.uint8)
+
+
 def scaled_powers(xp, a):
     """X = 2^{−s} A with X² and X³, the factor 2^{−s} (..., 1, 1), and s (...), for T21+."""
-    e = binary_exponent(xp, a)  # A = 2^e B, exactly
-    b = a * power_of_two(xp, -e)
+    e = _safe_exponent(xp, a)
+    b = scaled(xp, a, -e)  # A = 2^e B, exactly
     b2 = b @ b
     b3 = b2 @ b
     theta = THETA[xp.finfo(a.dtype).bits][3]
     s = _num_squarings(xp, *(_arrays.detach(x) for x in (b, b2, b3)), e, theta)
-    scale = power_of_two(xp, e - s)
-    powers = (b * scale, b2 * scale * scale, b3 * scale * scale * scale)
+    powers = (scaled(xp, x, k * (e - s)) for k, x in enumerate((b, b2, b3), start=1))
     return (*powers, power_of_two(xp, -s), s)
 
 
-def _without_scaling(xp, a, largest, thetas):
-    identity, a2 = identity_like(xp, a), a @ a
+def _safe_exponent(xp, a):
+    """0 where the cube of A cannot overflow, else e with ‖2^{−e} A‖₁ < 1."""
+    e = binary_exponent(xp, a)
+    most = math.log2(xp.finfo(a.dtype).max) / 8
+    return xp.where(e > most, e, 0.0)
+
+
+def _without_scaling(identity, a, largest, thetas):
+    a2 = a @ a
     for polynomial, theta in ((taylor_4, thetas[0]), (taylor_8, thetas[1])):
         if largest <= theta:
             return polynomial(identity, a, a2)
@@ -194,8 +269,12 @@ def _squared(xp, x, a, s, upper):
             y = _with_exact_diagonals(xp, y, a * scale)
         return y
 
-    bound = _MOST_SQUARINGS if _arrays.concrete(most) is not None else _MOST_TRACED_SQUARINGS
-    return _arrays.repeat(most, square, x, at_most=bound)
+    return _arrays.repeat(most, square, x, at_most=most_squarings(most))
+
+
+def most_squarings(count):
+    """Bound of the loop over squarings, whether their count is known or traced."""
+    return _MOST_SQUARINGS if _arrays.concrete(count) is not None else _MOST_TRACED_SQUARINGS
 
 
 def _with_exact_diagonals(xp, x, a):
@@ -220,41 +299,12 @@ def _with_exact_diagonals(xp, x, a):
 
 
 def _num_squarings(xp, b, b2, b3, e, theta):
-    """Smallest s with α₂(2^{e−s} B) ≤ θ that also keeps |B| from drowning the result.
-
-    Where that is one below what ‖B‖ asks for, |A| ≤ 2θ cannot; two or more below, the guard looks.
-    """
+    """Smallest s with α₂(2^{e−s} B) ≤ θ that also keeps |B| from drowning the result."""
+    norm = norm1(xp, b)
     alpha = xp.maximum(norm1(xp, b2) ** (1 / 2), norm1(xp, b3) ** (1 / 3))
-    s = ceil_log2(xp, alpha / theta, e)
-    bound = ceil_log2(xp, norm1(xp, b) / theta, e)
-    s, far = xp.minimum(s, bound), s < bound - 1
-    if _arrays.concrete(xp.any(far)) is False:
+    s = xp.minimum(ceil_log2(xp, alpha / theta, e), ceil_log2(xp, norm / theta, e))
+    most = ceil_log2(xp, norm / _LARGEST_ABSOLUTE, e)
+    if _arrays.concrete(xp.any(s < most)) is False:
         return s
-    return xp.where(far, xp.minimum(s + overscaling_guard(xp, b, e - s, _DEGREE), bound), s)
-
-
-# --- the kernel -----------------------------------------------------------------------------------
-
-
-def _fused(a):
-    """Batches of small matrices: one kernel call, threaded over the batch."""
-    from mathcore.matrices._kernels import expm_cpu
-
-    n = a.shape[-1]
-    flat, coefficients = a.reshape(-1, n, n), _kernel_coefficients(a.dtype)
-    out = np.empty_like(flat)
-    if flat.shape[0] * a.itemsize < expm_cpu.VECTOR_BYTES:
-        expm_cpu.expm_few(flat, out, *coefficients)
-    elif n <= expm_cpu.MOST_LANES:
-        groups = max(1, expm_cpu.GROUP_ENTRIES // n**2)
-        rows, out_rows = flat.reshape(-1, n * n), out.reshape(-1, n * n)
-        expm_cpu.expm_lanes(rows, out_rows, n, groups, *coefficients)
-    else:
-        expm_cpu.expm_rows(flat, out, *coefficients)
-    return out.reshape(a.shape)
-
-
-@functools.cache
-def _kernel_coefficients(dtype):
-    thetas = np.asarray(THETA[np.finfo(dtype).bits])
-    return (thetas, *(np.asarray(c, dtype=dtype) for c in (T8, T15, (0.0, *T21))))
+    extra = overscaling_guard(xp, b, e - s, _DEGREE, _LARGEST_ABSOLUTE)
+    return xp.where(s < most, xp.minimum(s + extra, most), s)

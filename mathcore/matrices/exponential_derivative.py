@@ -1,16 +1,18 @@
-"""Derivatives of the matrix exponential by one reverse sweep over its own products.
+"""Derivatives of the matrix exponential: its own program, run on pairs of a value and a derivative.
 
-Every product Z = XY of scaling and squaring contributes X̄ += Z̄Yᴴ and Ȳ += XᴴZ̄: two products for
-one, so that value and derivative together cost three times the value, where the 2n × 2n block
-exponential of Mathias (SIAM J. Matrix Anal. Appl. 17, 1996) costs eight.
+A product Z = XY of scaling and squaring has the derivative Z' = X'Y + XY': three products for one,
+where the 2n × 2n block exponential of Mathias (SIAM J. Matrix Anal. Appl. 17, 1996) costs eight.
+The adjoint is the same function: L*(A, G) = L(Aᴴ, G) = L(A, Gᴴ)ᴴ.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 from mathcore import _arrays
 from mathcore._checks import check_square
-from mathcore.matrices.exponential import expm, scaled_powers
-from mathcore.matrices.taylor_polynomials import T21, identity_like, taylor_21_with_factors
+from mathcore.matrices.exponential import expm, keep_memory, most_squarings, scaled_powers
+from mathcore.matrices.small_exponentials import LARGEST_ORDER, expm_and_derivative_of_small
+from mathcore.matrices.taylor_polynomials import identity_like, taylor_21
 
 _DENSE_ORDER = 8  # up to here κ comes from the n² × n² Jacobian itself
 _POWER_STEPS = 30
@@ -61,8 +63,7 @@ def expm_frechet(a, e):
            [2., 0.]])
     """
     xp, a, e = _checked(a, e, "e")
-    x, frechet = _sweep(xp, _arrays.adjoint(a), e)  # the adjoint of the adjoint
-    return ExpmFrechet(_arrays.adjoint(x), frechet)
+    return ExpmFrechet(*_value_and_derivative(xp, a, e))
 
 
 @_arrays.halves_in_float32
@@ -101,7 +102,7 @@ def expm_vjp(a, cotangent):
            [0.    , 2.7183]])
     """
     xp, a, cotangent = _checked(a, cotangent, "cotangent")
-    return _sweep(xp, a, cotangent)[1]
+    return _value_and_derivative(xp, a, cotangent, adjoint=True)[1]
 
 
 @_arrays.halves_in_float32
@@ -186,37 +187,54 @@ def _power_iteration(xp, a):
     return largest
 
 
-# --- the sweep ------------------------------------------------------------------------------------
+# --- value and derivative together ----------------------------------------------------------------
 
 
-def _sweep(xp, a, g):
-    """e^A and L(Aᴴ, G)."""
+def _value_and_derivative(xp, a, e, *, adjoint=False):
+    """e^A, and L(A, E) or its adjoint."""
+    views = _arrays.kernel_views(a, e) if 1 < a.shape[-1] <= LARGEST_ORDER else None
+    if views is not None:
+        pair = expm_and_derivative_of_small(*views, adjoint=adjoint)
+        return tuple(_arrays.from_kernel(x, a) for x in pair)
+    x, frechet = _of_pairs(xp, a, _arrays.adjoint(e) if adjoint else e)
+    return x, _arrays.adjoint(frechet) if adjoint else frechet
+
+
+def _of_pairs(xp, a, e):
+    """Scaling and squaring of the stacked pair (A, E)."""
     if 0 in a.shape:
-        return a, g
+        return a, e
+    if _arrays.is_numpy(a):
+        keep_memory(24 * a.nbytes)
     a, a2, a3, scale, s = scaled_powers(xp, a)
-    x, factors = taylor_21_with_factors(identity_like(xp, a), a, a2, a3)
-    most = int(xp.max(s))
-    counts, squares = s[..., None, None], [x]
-    for i in range(most):
-        x = xp.where(i < counts, x @ x, x)
-        squares.append(x)
-    for i in reversed(range(most)):
-        y = _arrays.adjoint(squares[i])
-        g = xp.where(i < counts, g @ y + y @ g, g)
-    return x, scale * _polynomial_adjoint(g, a, a2, a3, *factors)
+    e = scale * e
+    e2 = e @ a + a @ e
+    e3 = e2 @ a + a2 @ e
+    identity = identity_like(xp, a)
+    constant = xp.stack((identity, xp.zeros_like(identity)))
+    constant = xp.reshape(constant, (2, *(1,) * (a.ndim - 2), *identity.shape))
+    pairs = (xp.stack(pair) for pair in ((a, e), (a2, e2), (a3, e3)))
+    x = taylor_21(constant, *pairs, functools.partial(_product, xp))
+    x = _squared(xp, x, s)
+    return x[0, ...], x[1, ...]
 
 
-def _polynomial_adjoint(g, a, a2, a3, p, q, r, u, v):
-    """Cotangent of A from that of T21+(A); a bar of the literature is a `_` here."""
-    c1, c2, c3, c4, c5, c6, c7, c8, c9, c10 = T21[:10]
-    c11, c12, c13, c14, c15, c16, c17, c18, c19, c20 = T21[10:]
-    adjoint = _arrays.adjoint
-    u_, v_ = g @ adjoint(v), adjoint(u) @ g
-    y1_ = u_ + v_ + c17 * g
-    q_, r_ = y1_ @ adjoint(r), adjoint(q) @ y1_
-    y0_ = c15 * v_ + c18 * g + q_ + r_ + c9 * y1_
-    p_ = adjoint(a3) @ y0_
-    a3_ = c12 * u_ + c19 * g + c4 * q_ + c7 * r_ + c10 * y1_ + y0_ @ adjoint(p) + c1 * p_
-    a2_ = c13 * u_ + c20 * g + c5 * q_ + c8 * r_ + c11 * y1_ + c2 * p_ + a3_ @ adjoint(a)
-    a_ = c14 * u_ + c16 * v_ + g + c6 * q_ + c3 * p_ + adjoint(a2) @ a3_
-    return a_ + a2_ @ adjoint(a) + adjoint(a) @ a2_
+def _product(xp, x, y):
+    value, frechet = x[0, ...] @ y[0, ...], x[1, ...] @ y[0, ...]
+    frechet = frechet + x[0, ...] @ y[1, ...]
+    return xp.stack((value, frechet))
+
+
+def _squared(xp, x, s):
+    """The pair's power 2^s, each member its own s."""
+    most, counts = xp.max(s), s[..., None, None]
+    together = _arrays.concrete(xp.all(s == most))
+
+    def square(i, x):
+        if together:
+            return _product(xp, x, x)
+        pending = i < counts
+        y = xp.where(pending, x, 0.0)  # finished members must not overflow in vain
+        return xp.where(pending, _product(xp, y, y), x)
+
+    return _arrays.repeat(most, square, x, at_most=most_squarings(most))

@@ -14,9 +14,19 @@ import numpy as np
 from mathcore import _arrays
 from mathcore._checks import check_square
 from mathcore.matrices import root_iterations
+from mathcore.matrices.eigenvalue_functions import (
+    by_diagonal,
+    by_eigenvalues,
+    logarithm_of_eigenvalues,
+    root_of_eigenvalues,
+    sign_of_eigenvalues,
+)
 from mathcore.matrices.inverses import inverse_or_nan
 
 _CHUNK_ENTRIES = 2**14
+_MOST_FUSED, _MOST_FUSED_OF_FEW = 16, 32  # orders up to which the kernel is faster than NumPy
+_FEW = 4  # members that gain nothing from being iterated together
+_SCHUR_ABOVE = 1e4  # condition number beyond which the logarithm needs several roots
 
 
 @_arrays.halves_in_float32
@@ -67,7 +77,7 @@ def sqrtm(a):
     xp, a = _arrays.asarrays(a=a)
     check_square(a)
     if _arrays.is_numpy(a):
-        return _by_member(a, _certified_square_root, _root_of_eigenvalues, "square_root")
+        return _by_member(a, _certified_square_root, root_of_eigenvalues, "square_root")
     return _generic(xp, a, _scaled_square_root)
 
 
@@ -97,10 +107,11 @@ def logm(a):
     Inverse scaling and squaring [1]_: square roots by products and inverses until Gregory's series
     2 artanh((A − I)(A + I)⁻¹) converges quickly in the norm of its sixth power [2]_. On a device or
     under tracing singular matrices, real ones with a negative eigenvalue and those that do not
-    converge give NaN; when traced at most 8 roots are taken. On NumPy such members, and those with
-    ‖e^L − A‖ > (4n + 2)·eps·‖A‖ are done from the Schur form [3]_ and Hermitian ones by their
-    eigenvalues. Unlike ``scipy.linalg.logm``, which replaces a zero eigenvalue by 1e-20 and warns.
-    Differentiable in torch and JAX, neither of which has a logarithm.
+    converge give NaN; when traced at most 8 roots are taken. On NumPy such members, those with
+    ‖e^L − A‖ > (4n + 2)·eps·‖A‖ and, where they are few, those of condition number above 1e4 are
+    done from the Schur form [3]_, and Hermitian ones by their eigenvalues. Unlike
+    ``scipy.linalg.logm``, which replaces a zero eigenvalue by 1e-20 and warns. Differentiable in
+    torch and JAX, neither of which has a logarithm.
 
     References
     ----------
@@ -113,7 +124,7 @@ def logm(a):
     --------
     >>> import numpy as np
     >>> from mathcore import logm
-    >>> logm(np.array([[1.0, 2.0, 2.0], [0.0, 1.0, 2.0], [0.0, 0.0, 1.0]]))
+    >>> logm(np.array([[1.0, 2.0, 2.0], [0.0, 1.0, 2.0], [0.0, 0.0, 1.0]])).round(12)
     array([[0., 2., 0.],
            [0., 0., 2.],
            [0., 0., 0.]])
@@ -121,7 +132,7 @@ def logm(a):
     xp, a = _arrays.asarrays(a=a)
     check_square(a)
     if _arrays.is_numpy(a):
-        return _by_member(a, _certified_logarithm, _logarithm_of_eigenvalues, "logarithm")
+        return _by_member(a, _certified_logarithm, logarithm_of_eigenvalues, "logarithm")
     return _generic(xp, a, _scaled_logarithm)
 
 
@@ -168,7 +179,7 @@ def signm(a):
     xp, a = _arrays.asarrays(a=a)
     check_square(a)
     if _arrays.is_numpy(a):
-        return _by_member(a, _certified_sign, _sign_of_eigenvalues, "sign")
+        return _by_member(a, _certified_sign, sign_of_eigenvalues, "sign")
     return _generic(xp, a, _scaled_sign)
 
 
@@ -233,18 +244,25 @@ def _by_member(a, iterate, of_eigenvalues, name):
     if 0 in a.shape:
         return a.copy()
     flat = np.reshape(a, (-1, *a.shape[-2:]))
+    clear = _clearly_general(flat)
+    if clear:
+        value, certified = _in_chunks(iterate, flat)
+        if certified.all():
+            return value.reshape(a.shape)
     out = np.full_like(flat, np.nan)
     finite = np.isfinite(flat).all(axis=(1, 2))
     no_lower = finite & ~np.tril(flat, -1).any(axis=(1, 2))
     no_upper = finite & ~np.triu(flat, 1).any(axis=(1, 2))
     rest = finite & ~no_lower & ~no_upper
     hermitian = rest & (flat == _arrays.adjoint(flat)).all(axis=(1, 2))
-    out = _put(out, hermitian, _by_eigenvalues(flat[hermitian], of_eigenvalues))
+    out = _put(out, hermitian, by_eigenvalues(flat[hermitian], of_eigenvalues))
     diagonal = no_lower & no_upper
-    out = _put(out, diagonal, _by_diagonal(flat[diagonal], of_eigenvalues))
+    out = _put(out, diagonal, by_diagonal(flat[diagonal], of_eigenvalues))
     general = np.flatnonzero(rest & ~hermitian)
-    with np.errstate(all="ignore"):  # members that do not converge overflow
-        value, certified = _in_chunks(iterate, flat, general)
+    if clear:
+        value, certified = value[general], certified[general]
+    else:
+        value, certified = _in_chunks(iterate, flat[general])
     out = _put(out, general[certified], value[certified])
     for i in (*general[~certified], *np.flatnonzero(no_lower & ~diagonal)):
         out = _put(out, [i], _schur_form(name)(flat[i])[None])
@@ -253,13 +271,24 @@ def _by_member(a, iterate, of_eigenvalues, name):
     return out.reshape(a.shape)
 
 
-def _in_chunks(iterate, flat, members):
+def _clearly_general(a):
+    """Whether two entries of each member show it to be neither triangular nor Hermitian."""
+    if a.shape[-1] < 2:
+        return False
+    lower, upper = a[:, 1, 0], a[:, 0, 1]
+    return bool(((lower != 0) & (upper != 0) & (lower != np.conj(upper))).all())
+
+
+def _in_chunks(iterate, a):
     """Members together, as many as stay in cache: half the time of all of them at once."""
-    if not len(members):
-        return flat[:0], np.zeros(0, dtype=bool)
-    length = max(1, _CHUNK_ENTRIES // flat.shape[-1] ** 2)
-    chunks = [members[i : i + length] for i in range(0, len(members), length)]
-    values, certified = zip(*(iterate(flat[chunk]) for chunk in chunks), strict=True)
+    if not len(a):
+        return a, np.zeros(0, dtype=bool)
+    length = max(1, _CHUNK_ENTRIES // a.shape[-1] ** 2)
+    with np.errstate(all="ignore"):  # members that do not converge overflow
+        if len(a) <= length:
+            return iterate(a)
+        results = [iterate(a[i : i + length]) for i in range(0, len(a), length)]
+    values, certified = zip(*results, strict=True)
     return np.concatenate(values), np.concatenate(certified)
 
 
@@ -277,51 +306,6 @@ def _schur_form(name):
     return getattr(schur_functions, name)
 
 
-def _by_diagonal(a, function):
-    values = function(np.diagonal(a, axis1=1, axis2=2), np.zeros(len(a)))
-    return np.where(np.eye(a.shape[-1], dtype=bool), values[..., None], 0)
-
-
-def _by_eigenvalues(a, function):
-    if not len(a):
-        return a
-    from mathcore.matrices.schur_functions import negligible
-
-    w, v = np.linalg.eigh(a)
-    x = (v * function(w, negligible(a))[..., None, :]) @ _arrays.adjoint(v)
-    return x if np.iscomplexobj(x) and not np.iscomplexobj(a) else (x + _arrays.adjoint(x)) / 2
-
-
-def _root_of_eigenvalues(w, tiny):
-    w = np.where(np.abs(w) <= tiny[:, None], np.where(w.real < 0, 0, w), w)
-    return np.sqrt(_complex_where_negative(w))
-
-
-def _logarithm_of_eigenvalues(w, tiny):
-    from mathcore.matrices.schur_functions import singular_message
-
-    _refuse(w, np.abs(w) <= tiny[:, None], singular_message)
-    return np.log(_complex_where_negative(w))
-
-
-def _sign_of_eigenvalues(w, tiny):
-    from mathcore.matrices.schur_functions import imaginary_message
-
-    _refuse(w, np.abs(w.real) <= tiny[:, None], imaginary_message)
-    return np.sign(w.real).astype(w.dtype)
-
-
-def _refuse(w, bad, message):
-    if bad.any():
-        raise ValueError(message(w[bad][0]))
-
-
-def _complex_where_negative(w):
-    if np.iscomplexobj(w):
-        return w + 0.0  # no −0: sqrt(−1 − 0i) would be −i
-    return w.astype(np.result_type(w.dtype, np.complex64)) if (w < 0).any() else w
-
-
 def _norm1(a):
     return root_iterations.norm1(array_api_compat.array_namespace(a), a)
 
@@ -336,8 +320,24 @@ def _regular(a, condition):
 
 
 def _certified_square_root(a):
-    root, residual = _scaled_square_root(array_api_compat.array_namespace(a), a)
+    most = _MOST_FUSED_OF_FEW if len(a) <= _FEW else _MOST_FUSED
+    if a.shape[-1] <= most and a.dtype.char in "fdFD":
+        root, residual = _fused_square_root(a)
+    else:
+        root, residual = _scaled_square_root(array_api_compat.array_namespace(a), a)
     return root, _certified(a, residual)
+
+
+def _fused_square_root(a):
+    """`_scaled_square_root` in one kernel call, threaded over the batch."""
+    from mathcore.matrices._kernels import square_root_cpu
+
+    a = np.ascontiguousarray(a)
+    out, residual = np.empty_like(a), np.empty(len(a), a.real.dtype)
+    few = len(a) <= square_root_cpu.SHARE
+    kernel = square_root_cpu.few_square_roots if few else square_root_cpu.square_roots
+    kernel(a, out, residual)
+    return out, residual
 
 
 def _certified_logarithm(a):
@@ -345,9 +345,14 @@ def _certified_logarithm(a):
 
     xp = array_api_compat.array_namespace(a)
     b, exponent, condition = _centered(xp, a)
+    promising = _regular(a, condition)
+    if len(a) <= _FEW:
+        promising &= condition <= _SCHUR_ABOVE
+    if not promising.any():
+        return a, promising
     log, converged = root_iterations.logarithm(xp, b)
     certified = converged & _certified(a, _norm1(expm(log) - b) / _norm1(b))
-    return _shifted(xp, log, exponent), certified & _regular(a, condition)
+    return _shifted(xp, log, exponent), certified & promising
 
 
 def _certified_sign(a):

@@ -6,10 +6,13 @@ Scaling and recovering after Al-Mohy & Liu, "A scaling and recovering algorithm 
 
 import math
 
+import numpy as np
+
 from mathcore import _arrays
 from mathcore._checks import check_count, check_number, check_square
 from mathcore.matrices.exponential_action import expm_multiply
 from mathcore.matrices.linear_operators import is_sparse, operator_and_vectors
+from mathcore.matrices.phi_diagonals import with_exact_diagonals
 from mathcore.matrices.scaling import (
     binary_exponent,
     ceil_log2,
@@ -58,8 +61,9 @@ def phi(a, p):
 
         φ_k(2A) = 2⁻ᵏ (φ_0(A) φ_k(A) + Σ_{1 ≤ j ≤ k} φ_j(A) / (k − j)!).
 
-    SciPy, torch and JAX have no counterpart. Differentiable, and usable under ``jax.jit`` and
-    ``vmap`` (at most 64 doublings when traced).
+    Triangular members of a NumPy array have their diagonal and first superdiagonal renewed to full
+    accuracy on the way. SciPy, torch and JAX have no counterpart. Differentiable, and usable under
+    ``jax.jit`` and ``vmap`` (at most 64 doublings when traced).
 
     References
     ----------
@@ -78,6 +82,33 @@ def phi(a, p):
     p = check_count(p, "p", at_least=0)
     if 0 in a.shape:
         return (a,) * (p + 1)
+    functions = _by_structure(xp, a, p)
+    return tuple(functions[..., k, :, :] for k in range(p + 1))
+
+
+def _by_structure(xp, a, p):
+    """φ_0 … φ_p (..., p + 1, n, n); triangular members, looked for on NumPy only, by their own."""
+    if not _arrays.is_numpy(a) or _clearly_full(a):
+        return _functions(xp, a, p)
+    upper = ~np.any(np.tril(a, -1), axis=(-2, -1))
+    lower = ~upper & ~np.any(np.triu(a, 1), axis=(-2, -1))
+    out = np.empty((*a.shape[:-2], p + 1, *a.shape[-2:]), dtype=a.dtype)
+    general = ~(upper | lower)
+    if np.any(general):
+        out[general] = _functions(xp, a[general], p)
+    if np.any(upper):
+        with np.errstate(over="ignore", invalid="ignore"):
+            out[upper] = _functions(xp, a[upper], p, upper=True)
+    if np.any(lower):
+        out[lower] = np.swapaxes(_by_structure(xp, np.swapaxes(a[lower], -1, -2), p), -1, -2)
+    return out
+
+
+def _clearly_full(a):
+    return a.shape[-1] > 1 and a[..., 1, 0].all() and a[..., 0, 1].all()
+
+
+def _functions(xp, a, p, *, upper=False):
     scaled, doublings = _scaled(xp, a)
     start = xp.stack(_by_series(xp, scaled, p), axis=-3)
     pending = doublings[..., None, None, None]
@@ -91,12 +122,14 @@ def phi(a, p):
         scales = weights[:, :1]
         sums = xp.reshape(weights[:, 1:] @ flat, x.shape)
         doubled = scales[..., None] * (x[..., :1, :, :] @ x) + sums
+        if upper:
+            times = power_of_two(xp, xp.minimum(doublings, 0 * doublings + i + 1))
+            doubled = with_exact_diagonals(xp, doubled, scaled * times)
         return xp.where(unfinished, doubled, functions)
 
     most = xp.max(doublings)
     bound = _MOST_DOUBLINGS if _arrays.concrete(most) is not None else _MOST_TRACED_DOUBLINGS
-    functions = _arrays.repeat(most, double, start, at_most=bound)
-    return tuple(functions[..., k, :, :] for k in range(p + 1))
+    return _arrays.repeat(most, double, start, at_most=bound)
 
 
 def _doubling_weights(p):

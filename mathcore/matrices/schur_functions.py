@@ -7,6 +7,8 @@ scaling and squaring with exact diagonals (Al-Mohy & Higham, "Improved inverse s
 algorithms for the matrix logarithm", SIAM J. Sci. Comput. 34 (2012) C153–C169).
 """
 
+import functools
+
 import numpy as np
 
 # Largest ‖(T − I)^k‖^{1/k} for which the [m/m] Padé approximant of log is exact to double
@@ -118,13 +120,22 @@ def _sylvester(a, b, c, sign=1):
 
 def triangular_square_root(t):
     """Principal square root of a nonsingular upper triangular matrix."""
+    if t.dtype.char not in "fdFD":
+        return square_root_by_halves(t)
+    from mathcore.matrices._kernels import triangular_cpu
+
+    return triangular_cpu.triangular_square_root(t)
+
+
+def square_root_by_halves(t):
+    """The same by recursion: the off-diagonal block solves R₁ X + X R₂ = T₁₂."""
     n = len(t)
     if n == 1:
         return np.sqrt(t)
     h = n // 2
     r = np.zeros_like(t)
-    r[:h, :h] = triangular_square_root(t[:h, :h])
-    r[h:, h:] = triangular_square_root(t[h:, h:])
+    r[:h, :h] = square_root_by_halves(t[:h, :h])
+    r[h:, h:] = square_root_by_halves(t[h:, h:])
     r[:h, h:] = _sylvester(r[:h, :h], r[h:, h:], t[:h, h:])
     return r
 
@@ -154,26 +165,31 @@ def _singular_square_root(t, z, zero, real):
 
 def triangular_logarithm(t):
     """Principal logarithm of a nonsingular upper triangular matrix."""
-    from scipy.linalg import solve_triangular
+    from scipy.linalg.lapack import get_lapack_funcs
 
-    n, eye = len(t), np.eye(len(t), dtype=t.dtype)
+    n, eye = len(t), np.eye(len(t), dtype=t.dtype, order="F")
     root, s, alpha = _near_identity(t)
-    r = root - eye
+    r = np.asfortranarray(root - eye)
     np.fill_diagonal(r, _briggs(np.diagonal(t), s))
     _set_superdiagonal(r, _power_differences(t, 0.5**s))
-    degree = 1 + sum(alpha > theta for theta in _PADE_THETA[:-1])
-    nodes, weights = np.polynomial.legendre.leggauss(degree)
-    log = np.zeros_like(t)
-    for x, w in zip(nodes.tolist(), weights.tolist(), strict=True):
-        log += solve_triangular(eye + (1 + x) / 2 * r, w / 2 * r, check_finite=False)
+    (trtrs,) = get_lapack_funcs(("trtrs",), (t,))
+    log = np.zeros_like(r)
+    for x, w in _gauss_legendre(1 + sum(alpha > theta for theta in _PADE_THETA[:-1])):
+        log += trtrs(eye + (1 + x) / 2 * r, w / 2 * r, overwrite_b=True)[0]
     log *= 2.0**s
     np.fill_diagonal(log, np.log(np.diagonal(t)))
     _set_superdiagonal(log, _logarithm_differences(t))
     return log if n > 1 else np.log(t)
 
 
+@functools.cache
+def _gauss_legendre(degree):
+    nodes, weights = np.polynomial.legendre.leggauss(degree)
+    return list(zip(nodes.tolist(), weights.tolist(), strict=True))
+
+
 def _near_identity(t):
-    """(T^{1/2^s}, s, α): the first root with α = max(‖R³‖^{1/3}, ‖R^p‖^{1/p}) ≤ θ₇, p = 2 or 4."""
+    """(T^{1/2^s}, s, α): the first root with α = max(‖R²‖^{1/2}, ‖R³‖^{1/3}) ≤ θ₇."""
     s, d = 0, np.diagonal(t)
     while np.abs(d - 1).max() > _PADE_THETA[-1] and s < _MOST_ROOTS:
         d, s = np.sqrt(d), s + 1
@@ -182,9 +198,8 @@ def _near_identity(t):
     while True:
         r = t - np.eye(len(t), dtype=t.dtype)
         r2 = r @ r
-        norms = [np.abs(x).sum(axis=0).max() for x in (r2, r2 @ r, r2 @ r2)]
-        d2, d3, d4 = (norm ** (1 / p) for norm, p in zip(norms, (2, 3, 4), strict=True))
-        alpha = max(d3, min(d2, d4))
+        norms = [np.abs(x).sum(axis=0).max() for x in (r2, r2 @ r)]
+        alpha = max(norm ** (1 / p) for norm, p in zip(norms, (2, 3), strict=True))
         if alpha <= _PADE_THETA[-1] or s >= _MOST_ROOTS:
             return t, s, alpha
         t, s = triangular_square_root(t), s + 1

@@ -5,8 +5,10 @@ Math. Comput. 340 (2019) 206–220; the "+" says that terms beyond the degree ar
 """
 
 import math
+import operator
 
 from mathcore import _arrays
+from mathcore.matrices.linear_combinations import combination, combinations
 
 # Largest ‖A^k‖^{1/k} that keeps the backward error of T4, T8, T15+, T21+ below the unit roundoff.
 THETA = {32: (0.0512, 0.580, 2.346, 3.950), 64: (3.397e-4, 0.04991, 0.6242, 1.6827)}
@@ -64,42 +66,46 @@ T21 = (
 
 def taylor_4(identity, a, a2):
     """Two products, A² included."""
-    return identity + a + a2 @ (identity / 2 + a / 6 + a2 / 24)
+    p = combination((1 / 24, 1 / 6, 1 / 2), a2, a, identity)
+    return combination((1, 1, 1), a2 @ p, a, identity)
 
 
 def taylor_8(identity, a, a2):
     """Three products, A² included; eq. (11)–(13) of Bader, Blanes & Casas 2019."""
     x1, x2, x3, x4, x5, x6, x7, y2 = T8
-    a4 = a2 @ (x1 * a + x2 * a2)
-    a8 = (x3 * a2 + a4) @ (x4 * identity + x5 * a + x6 * a2 + x7 * a4)
-    return identity + a + y2 * a2 + a8
+    a4 = a2 @ combination((x2, x1), a2, a)
+    q, r = combinations((a4, a2, a, identity), (1, x3), (x7, x6, x5, x4))
+    return combination((1, y2, 1, 1), q @ r, a2, a, identity)
 
 
 def taylor_15(identity, a, a2):
     """Four products, A² included."""
     c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14 = T15
-    y0 = a2 @ (c1 * a2 + c2 * a)
-    y1 = (y0 + c3 * a2 + c4 * a) @ (y0 + c5 * a2) + c6 * y0 + c7 * a2
-    y2 = (y1 + c8 * a2 + c9 * a) @ (y1 + c10 * y0 + c11 * a)
-    return y2 + c12 * y1 + c13 * y0 + c14 * a2 + a + identity
+    y0 = a2 @ combination((c1, c2), a2, a)
+    q, r = combinations((y0, a2, a), (1, c3, c4), (1, c5))
+    y1, u, v = combinations(
+        (q @ r, y0, a2, a),
+        (1, c6, c7),
+        (0, 0, c8, c9, 1),
+        (0, c10, 0, c11, 1),
+    )
+    return combination((1, c12, c13, c14, 1, 1), u @ v, y1, y0, a2, a, identity)
 
 
-def taylor_21(identity, a, a2, a3):
+def taylor_21(identity, a, a2, a3, product=operator.matmul):
     """Five products, A² and A³ included."""
-    return taylor_21_with_factors(identity, a, a2, a3)[0]
-
-
-def taylor_21_with_factors(identity, a, a2, a3):
-    """`taylor_21`, and the factors (p, q, r, u, v) of its products A³p, qr, uv."""
     c1, c2, c3, c4, c5, c6, c7, c8, c9, c10 = T21[:10]
     c11, c12, c13, c14, c15, c16, c17, c18, c19, c20 = T21[10:]
-    p = c1 * a3 + c2 * a2 + c3 * a
-    y0 = a3 @ p
-    q, r = y0 + c4 * a3 + c5 * a2 + c6 * a, y0 + c7 * a3 + c8 * a2
-    y1 = q @ r + c9 * y0 + c10 * a3 + c11 * a2
-    u, v = y1 + c12 * a3 + c13 * a2 + c14 * a, y1 + c15 * y0 + c16 * a
-    x = u @ v + c17 * y1 + c18 * y0 + c19 * a3 + c20 * a2 + a + identity
-    return x, (p, q, r, u, v)
+    y0 = product(a3, combination((c1, c2, c3), a3, a2, a))
+    y1, u, v = combinations(
+        (product(*combinations((y0, a3, a2, a), (1, c4, c5, c6), (1, c7, c8))), y0, a3, a2, a),
+        (1, c9, c10, c11),
+        (0, 0, c12, c13, c14, 1),
+        (0, c15, 0, 0, c16, 1),
+    )
+    uv = product(u, v)
+    del u, v
+    return combination((1, c17, c18, c19, c20, 1, 1), uv, y1, y0, a3, a2, a, identity)
 
 
 def identity_like(xp, a):

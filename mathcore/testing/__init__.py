@@ -21,6 +21,19 @@ except ImportError as error:
 
 from mathcore.testing import gallery, strategies
 from mathcore.testing.action_laws import action_laws, phi_laws
+from mathcore.testing.determinant_function_laws import (
+    adjugate_laws,
+    determinant_formula_laws,
+    generalized_cross_laws,
+    pfaffian_laws,
+    slogdet_laws,
+    slogdet_update_laws,
+)
+from mathcore.testing.estimator_laws import (
+    diagonal_estimator_laws,
+    logdet_estimator_laws,
+    trace_estimator_laws,
+)
 from mathcore.testing.identity_laws import check_identity
 from mathcore.testing.langevin_laws import langevin_laws, unadjusted_langevin_laws
 from mathcore.testing.laws import check_close, law, parametrize_with_laws
@@ -45,6 +58,15 @@ __all__ = [
     "sqrtm_laws",
     "signm_laws",
     "determinant_laws",
+    "determinant_formula_laws",
+    "slogdet_laws",
+    "adjugate_laws",
+    "generalized_cross_laws",
+    "pfaffian_laws",
+    "slogdet_update_laws",
+    "trace_estimator_laws",
+    "diagonal_estimator_laws",
+    "logdet_estimator_laws",
     "denoiser_laws",
     "sampler_laws",
     "langevin_laws",

@@ -27,10 +27,10 @@ def _binomials():
     return table
 
 
-def _toeplitz(**bands):
+def _toeplitz(n=_N, **bands):
     offsets = {"low2": -2, "low": -1, "mid": 0, "up": 1, "up2": 2, "up3": 3}
     return sum(
-        np.diag(np.full(_N - abs(offsets[name]), float(value)), offsets[name])
+        np.diag(np.full(n - abs(offsets[name]), float(value)), offsets[name])
         for name, value in bands.items()
     )
 
@@ -48,21 +48,34 @@ def _chebyshev_differentiation():
     return d - np.diag(d.sum(axis=1))
 
 
+def _frank(n=12):
+    i, j = _indices(n)
+    return np.where(j >= i - 1, n + 1 - np.maximum(i, j), 0.0)
+
+
+def _hanowa():
+    d = np.diag(np.arange(1.0, _N // 2 + 1))
+    return np.block([[0 * d, -d], [d, 0 * d]]) - np.eye(_N)
+
+
 def _structured():
     i, j = _indices()
     k = np.arange(1.0, _N)
-    ones = np.ones(_N)
     return {
         "cauchy": 1 / (i + j),
+        "chow": np.where(j <= i + 1, 1.0, 0.0),
         "clement": np.diag(k, -1) + np.diag(_N - k, 1),
         "chebspec": _chebyshev_differentiation(),
         "circulant": (j - i) % _N / 4,
         "fiedler": np.abs(i - j),
-        "forsythe": np.diag(ones[1:], 1) + np.diag([1e-10], 1 - _N),
-        "frank": np.where(j >= i - 1, _N + 1 - np.maximum(i, j), 0.0),
-        "grcar": _toeplitz(low=-1, mid=1, up=1, up2=1, up3=1),
+        "forsythe": np.diag(np.ones(9), 1) + np.diag([1e-10], -9),
+        "frank": _frank(),
+        "gear": _toeplitz(low=1, up=1) + np.where(i - j == 1 - _N, 1, 0) - (i - j == _N - 1),
+        "grcar": _toeplitz(20, low=-1, mid=1, up=1, up2=1, up3=1),
+        "hanowa": _hanowa(),
         "hilbert": 1 / (i + j - 1),
         "invhess": np.where(j >= i, i, -j),
+        "jordan_block": _toeplitz(mid=1, up=1),
         "kahan": np.triu(-np.cos(1.2) * np.ones((_N, _N)), 1) + np.eye(_N),
         "kms": 0.5 ** np.abs(i - j),
         "laplacian": 100 * _toeplitz(low=1, mid=-2, up=1),
@@ -125,7 +138,7 @@ def matrices():
     Returns
     -------
     dict of str to ndarray (n, n)
-        float64, n from 2 to 10; a new copy each time.
+        float64, n from 2 to 20; a new copy each time.
 
     Examples
     --------

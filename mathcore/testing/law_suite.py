@@ -6,17 +6,26 @@ import mathcore
 from mathcore import identities
 from mathcore.testing import (
     action_laws,
+    adjugate_laws,
     check_identity,
+    determinant_formula_laws,
     determinant_laws,
+    diagonal_estimator_laws,
     expm_frechet_laws,
     expm_laws,
+    generalized_cross_laws,
+    logdet_estimator_laws,
     logm_laws,
     parametrize_with_laws,
+    pfaffian_laws,
     phi_laws,
     signm_laws,
     sinkhorn_divergence_laws,
     sinkhorn_laws,
+    slogdet_laws,
+    slogdet_update_laws,
     sqrtm_laws,
+    trace_estimator_laws,
 )
 
 
@@ -66,6 +75,64 @@ def test_signm(law, xp):
 def test_det(law, xp):
     """Determinants and volumes."""
     law(mathcore.det, xp=xp)
+
+
+@parametrize_with_laws(determinant_formula_laws)
+def test_det_formulas(law, xp):
+    """Determinants and volumes by formula."""
+    law(mathcore.det, xp=xp)
+
+
+@parametrize_with_laws(slogdet_laws)
+def test_slogdet(law, xp):
+    """Sign and logarithm of determinants."""
+    law(mathcore.slogdet, xp=xp)
+
+
+@parametrize_with_laws(adjugate_laws)
+def test_adjugate(law, xp):
+    """Adjugates, at singular matrices too."""
+    law(mathcore.adjugate, xp=xp)
+
+
+@parametrize_with_laws(generalized_cross_laws)
+def test_generalized_cross(law, xp):
+    """Normals of n − 1 vectors."""
+    law(mathcore.generalized_cross, xp=xp)
+
+
+@parametrize_with_laws(pfaffian_laws)
+def test_pfaffian(law, xp):
+    """Pfaffians."""
+    law(mathcore.pfaffian, xp=xp)
+
+
+@parametrize_with_laws(slogdet_update_laws)
+def test_slogdet_update(law, xp):
+    """Determinants after an update of low rank."""
+    law(mathcore.slogdet_update, xp=xp)
+
+
+@parametrize_with_laws(trace_estimator_laws)
+def test_trace_estimate(law):
+    """Stochastic traces, their standard errors too."""
+    law(lambda a, k, rng: mathcore.trace_estimate(a, len(a), num_matvecs=k, rng=rng))
+
+
+@parametrize_with_laws(diagonal_estimator_laws)
+def test_diagonal_estimate(law):
+    """Stochastic diagonals."""
+    law(lambda a, k, rng: mathcore.diagonal_estimate(a, len(a), num_matvecs=k, rng=rng))
+
+
+@parametrize_with_laws(logdet_estimator_laws)
+def test_logdet_estimate(law):
+    """Stochastic log-determinants."""
+
+    def estimate(a, k, rng):
+        return mathcore.logdet_estimate(a, len(a), num_probes=k, num_steps=18, rng=rng)
+
+    law(estimate)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex128"])

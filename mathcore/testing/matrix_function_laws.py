@@ -205,6 +205,19 @@ def exponential_gives_back(logm, xp, a):
     check_close(xp, a, _taylor_exponential(_host(log)), tolerance=tolerance, what="e^log A = A")
 
 
+def _within_the_strip(dtype):
+    """Eigenvalues of modulus 2 at most, so that X is the principal logarithm of e^X."""
+    return matrices_with_spectrum(dtype, widest=0.5 * math.pi, signs=True)
+
+
+@law(dtypes=REAL_AND_COMPLEX, max_examples=15, x=_within_the_strip)
+def gives_back_the_exponent(logm, xp, x):
+    """The logarithm of e^X is X where every eigenvalue of X is within ± π of the real axis."""
+    exponential = _taylor_exponential(_host(x)).astype(_arrays.to_numpy(x).dtype)
+    a = _arrays.from_numpy(exponential.tolist(), x)
+    check_close(xp, logm(a), x, tolerance=2 * _logarithm_error(a, x), what="log e^X = X")
+
+
 @law(dtypes=REAL_AND_COMPLEX, max_examples=15, a=_off_the_cut)
 def logarithm_of_the_inverse(logm, xp, a):
     """The logarithm of A⁻¹ is −log A."""
@@ -246,6 +259,7 @@ def logarithms_of_a_batch_are_its_members(logm, xp, a):
 
 logm_laws = (
     exponential_gives_back,
+    gives_back_the_exponent,
     logarithm_of_the_inverse,
     trace_is_log_determinant,
     principal_branch,

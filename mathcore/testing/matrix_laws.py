@@ -5,7 +5,7 @@ import numpy as np
 
 from mathcore import _arrays
 from mathcore.testing import strategies
-from mathcore.testing.laws import REAL_AND_COMPLEX, check_close, law
+from mathcore.testing.laws import REAL, REAL_AND_COMPLEX, check_close, law
 
 
 def _square(dtype):
@@ -84,15 +84,68 @@ def matches_mpmath(expm, xp, a):
     check_close(xp, expm(a), desired, tolerance=_tolerance(a, bound), what="e^A to 30 digits")
 
 
-def _mp_expm(a):
+def _mp_expm(a, digits=30):
     if a.size == 0:
         return a
-    with mpmath.workdps(30):
-        # to float explicitly: mpmath does not read NumPy scalars of every width
-        rows = [[mpmath.mpmathify(complex(x)) for x in row] for row in a.tolist()]
-        exact = mpmath.expm(mpmath.matrix(rows), method="taylor")
+    with mpmath.workdps(digits):
+        exact = mpmath.expm(_mp_matrix(a), method="taylor")
     values = np.array(exact.tolist(), dtype=complex).reshape(a.shape)
     return values if np.iscomplexobj(a) else values.real
+
+
+def _mp_matrix(a):
+    # to Python numbers explicitly: mpmath does not read NumPy scalars of every width
+    return mpmath.matrix([[mpmath.mpmathify(complex(x)) for x in row] for row in a.tolist()])
+
+
+@law(dtypes=REAL_AND_COMPLEX, a=lambda dtype: strategies.matrices(4, dtype=dtype))
+def determinant_is_exponential_of_trace(expm, xp, a):
+    """The determinant of e^A is e^{tr A}."""
+    host = _arrays.to_numpy(a).astype(complex)
+    x = expm(a)
+    values = np.linalg.svd(_arrays.to_numpy(x).astype(complex), compute_uv=False)
+    # an error δ in e^A moves its determinant by δ times the products of all singular values but one
+    products = sum(float(np.prod(np.delete(values, i))) for i in range(len(values)))
+    tolerance = _tolerance(a, _mp_expm(np.abs(host).real)) * max(1.0, products)
+    determinant = np.linalg.det(_arrays.to_numpy(x).astype(complex))
+    check_close(xp, determinant, np.exp(np.trace(host)), tolerance=tolerance, what="det e^A")
+
+
+def _three_by_three(dtype):
+    return strategies.matrices(3, dtype=dtype, bound=1.0)
+
+
+@law(dtypes=REAL_AND_COMPLEX, max_examples=10, a=_three_by_three, b=_three_by_three)
+def kronecker_sum(expm, xp, a, b):
+    """The exponential of A ⊗ I + I ⊗ B is e^A ⊗ e^B."""
+    x, y = (_arrays.to_numpy(m) for m in (a, b))
+    total = np.kron(x, np.eye(3)) + np.kron(np.eye(3), y)
+    together = expm(_arrays.from_numpy(total.astype(x.dtype).tolist(), a))
+    apart = np.kron(_arrays.to_numpy(expm(a)), _arrays.to_numpy(expm(b)))
+    bounds = (_mp_expm(np.abs(m)) for m in (x, y))
+    tolerance = _tolerance(_arrays.from_numpy(total.tolist(), a), *bounds)
+    check_close(xp, together, apart, tolerance=tolerance, what="e^(A (+) B) = e^A (x) e^B")
+
+
+def _generators(dtype):
+    """Rates of a Markov chain: no entry off the diagonal below zero, every row sum zero."""
+
+    def with_zero_sums(a):
+        rates = np.abs(a) * (1 - np.eye(4, dtype=dtype))
+        return rates - np.diag(rates.sum(axis=-1))
+
+    return strategies.matrices(4, dtype=dtype, bound=8.0).map(with_zero_sums)
+
+
+@law(dtypes=REAL, a=_generators)
+def stochastic_from_generator(expm, xp, a):
+    """The exponential of a generator has no entry below zero, and every row sums to one."""
+    x = expm(a)
+    # ‖e^A‖ = 1 in the norm of row sums: only ‖A‖ amplifies rounding errors
+    tolerance = _tolerance(a)
+    least = float(np.min(_arrays.to_numpy(x)))
+    assert least >= -tolerance, f"transition probability {least:.3g} below zero"
+    check_close(xp, xp.sum(x, axis=-1), np.ones(4), tolerance=tolerance, what="row sums of e^Q")
 
 
 expm_laws = (
@@ -100,6 +153,9 @@ expm_laws = (
     squaring,
     adjoint,
     unitary_from_skew,
+    determinant_is_exponential_of_trace,
+    kronecker_sum,
+    stochastic_from_generator,
     batch_is_its_members,
     matches_mpmath,
 )
@@ -228,4 +284,29 @@ def derivative_along_itself(expm_frechet, xp, a):
     )
 
 
-expm_frechet_laws = (is_the_derivative, derivative_is_linear, derivative_along_itself)
+@law(dtypes=("float64", "complex128"), max_examples=8, a=_three_by_three, e=_three_by_three)
+def is_a_central_difference(expm_frechet, xp, a, e):
+    """L(A, E) = (e^{A + hE} − e^{A − hE}) / 2h + O(h²), here with h = 1e-12 in 40 digits."""
+    step = mpmath.mpf(10) ** -12
+    with mpmath.workdps(40):
+        x, direction = (_mp_matrix(_arrays.to_numpy(m)) for m in (a, e))
+        ahead, behind = (
+            mpmath.expm(x + sign * step * direction, method="taylor") for sign in (1, -1)
+        )
+        difference = (ahead - behind) / (2 * step)
+    bound = _mp_expm(np.abs(_arrays.to_numpy(a)))
+    check_close(
+        xp,
+        expm_frechet(a, e)[1],
+        np.array(difference.tolist(), dtype=complex).reshape(a.shape),
+        tolerance=10 * _tolerance(a, bound, e),
+        what="L(A, E) = central difference",
+    )
+
+
+expm_frechet_laws = (
+    is_the_derivative,
+    is_a_central_difference,
+    derivative_is_linear,
+    derivative_along_itself,
+)

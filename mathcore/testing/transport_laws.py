@@ -1,4 +1,4 @@
-"""Laws of entropic transport and of the Sinkhorn divergence, for the cost |x − y|².
+"""Laws of entropic transport, barycenters and Sinkhorn divergences, for the cost |x − y|².
 
 `sinkhorn_laws` are stated for ``solve(x, y, a, b, epsilon) -> (value, plan, lower, upper)``: the
 value min ⟨P, C⟩ + ε KL(P ‖ a⊗b), the plan (n, m), and bounds of the value. A solver without bounds
@@ -11,8 +11,12 @@ returns None for both and breaks the law `sandwich` alone::
         plan = ot.sinkhorn(a, b, c, epsilon, method="sinkhorn_log", stopThr=1e-8)
         return (plan * c).sum() + epsilon * kl(plan, np.outer(a, b)), plan, None, None
 
-`sinkhorn_divergence_laws` are stated for ``divergence(x, y, a, b, epsilon) -> scalar``. Solve until
-the L1 error of the marginals is below 1e-6, or as far as the dtype goes.
+`sinkhorn_divergence_laws` are stated for ``divergence(x, y, a, b, epsilon) -> scalar``,
+`unbalanced_laws` for ``solve(x, y, a, b, epsilon, rho) -> (value, plan)``, `sinkhorn_batch_laws`
+for ``values(x, y, a, b, epsilon)`` on one problem or a batch, `barycenter_laws` for
+``barycenter(clouds, shares, epsilon, support) -> (points, weights)``, whose points move where the
+support is None. Solve until the L1 error of the marginals is below 1e-6, or as far as the dtype
+goes.
 """
 
 import numpy as np
@@ -131,13 +135,9 @@ def _number(v):
 @law(max_examples=_EXAMPLES, **_MEASURES)
 def value_is_optimal(solve, xp, x, y, a, b, epsilon):
     """The value is that of 2000 plain iterations in double precision."""
-    check_close(
-        xp,
-        solve(x, y, a, b, epsilon)[0],
-        _dual_value(x, y, a, b, epsilon),
-        tolerance=_value_tolerance(x, y, epsilon),
-        what="value = optimum",
-    )
+    value, tolerance = solve(x, y, a, b, epsilon)[0], _value_tolerance(x, y, epsilon)
+    optimum = _dual_value(x, y, a, b, epsilon)
+    check_close(xp, value, optimum, tolerance=tolerance, what="value = optimum")
 
 
 @law(max_examples=_EXAMPLES, **_MEASURES)
@@ -272,25 +272,16 @@ def zero_on_equal_measures(divergence, xp, x, a, epsilon):
 def translate_is_its_distance(divergence, xp, x, a, epsilon):
     """S(a, a moved by t) = |t|²."""
     t = xp.asarray([1.0, -2.0], dtype=x.dtype)
-    check_close(
-        xp,
-        divergence(x, x + t, a, a, epsilon),
-        5.0,
-        tolerance=_divergence_tolerance(x, x + t, epsilon),
-        what="S(a, a + t) = |t|^2",
-    )
+    s, tolerance = divergence(x, x + t, a, a, epsilon), _divergence_tolerance(x, x + t, epsilon)
+    check_close(xp, s, 5.0, tolerance=tolerance, what="S(a, a + t) = |t|^2")
 
 
 @law(max_examples=_EXAMPLES, **_MEASURES)
 def symmetric(divergence, xp, x, y, a, b, epsilon):
     """S(a, b) = S(b, a)."""
-    check_close(
-        xp,
-        divergence(x, y, a, b, epsilon),
-        divergence(y, x, b, a, epsilon),
-        tolerance=_divergence_tolerance(x, y, epsilon),
-        what="S(a, b) = S(b, a)",
-    )
+    there, back = divergence(x, y, a, b, epsilon), divergence(y, x, b, a, epsilon)
+    tolerance = _divergence_tolerance(x, y, epsilon)
+    check_close(xp, there, back, tolerance=tolerance, what="S(a, b) = S(b, a)")
 
 
 @law(max_examples=_EXAMPLES, **_MEASURES, s=lambda dtype: st.sampled_from([0.125, 8.0]))
@@ -326,3 +317,81 @@ sinkhorn_divergence_laws = (
     quadratic_scaling,
     absent_points,
 )
+
+
+# --- unbalanced, batches, barycenters -------------------------------------------------------------
+
+
+_PENALTIES = {"rho": lambda dtype: st.sampled_from([0.5, 2.0])}
+
+
+@law(max_examples=_EXAMPLES, **_MEASURES, **_PENALTIES)
+def penalised_plan_is_optimal(solve, xp, x, y, a, b, epsilon, rho):
+    """P = a⊗b exp((f + g − C)/ε) with f = −ρ log(P1/a), g = −ρ log(Pᵀ1/b): what makes P optimal."""
+    found = solve(x, y, a, 3 * b, epsilon, rho)[1]
+    plan, a, b = (_double(v) for v in (found, a, 3 * b))
+    f, g = -rho * np.log(plan.sum(axis=1) / a), -rho * np.log(plan.sum(axis=0) / b)
+    want = np.outer(a, b) * np.exp((f[:, None] + g - _costs(x, y)) / epsilon)
+    tolerance = 8 * (1 + rho / epsilon) * _marginal_tolerance(x, y, epsilon)
+    check_close(xp, found, want, tolerance=tolerance, what="P = ab exp((f + g - C)/eps)")
+
+
+@law(max_examples=_EXAMPLES, **_MEASURES, **_PENALTIES)
+def penalised_value_is_the_objective(solve, xp, x, y, a, b, epsilon, rho):
+    """⟨P, C⟩ + ε KL(P ‖ a⊗b) + ρ KL(P1 ‖ a) + ρ KL(Pᵀ1 ‖ b)."""
+    value, plan = solve(x, y, a, 3 * b, epsilon, rho)
+    plan, a, b = (_double(v) for v in (plan, a, 3 * b))
+    objective = (plan * _costs(x, y)).sum() + epsilon * _divergence(plan, np.outer(a, b))
+    objective += rho * (_divergence(plan.sum(axis=1), a) + _divergence(plan.sum(axis=0), b))
+    tolerance = 8 * (1 + rho) * _value_tolerance(x, y, epsilon)
+    check_close(xp, value, objective, tolerance=tolerance, what="value = objective of the plan")
+
+
+def _double(v):
+    return _arrays.to_numpy(v).astype(np.float64)
+
+
+def _divergence(p, q):
+    return _relative_entropy(p, q) - float(p.sum()) + float(q.sum())
+
+
+unbalanced_laws = (penalised_plan_is_optimal, penalised_value_is_the_objective)
+
+
+@law(max_examples=_EXAMPLES, **_MEASURES)
+def batch_is_its_members(values, xp, x, y, a, b, epsilon):
+    """A batch gives what its members give alone, far and near ones together."""
+    members = [(x, y, a, b), (4 * x, y, b, a), (y, y, b, b)]
+    together = values(*(xp.stack(v) for v in zip(*members, strict=True)), epsilon)
+    for k, member in enumerate(members):
+        tolerance = 2 * _value_tolerance(4 * x, y, epsilon) + _value_tolerance(y, y, epsilon)
+        alone = values(*member, epsilon)
+        check_close(xp, together[k], alone, tolerance=tolerance, what="batch = member alone")
+
+
+sinkhorn_batch_laws = (batch_is_its_members,)
+
+
+@law(max_examples=3, x=_clouds, a=_weights, epsilon=_epsilons)
+def barycenter_of_one_is_itself(barycenter, xp, x, a, epsilon):
+    """On its own support a measure is the barycenter of itself: debiased, hence not blurred."""
+    x = 3 * _grid(xp, x)
+    _, weights = barycenter([(x, a), (x, a)], [0.5, 0.5], epsilon / 4, x)
+    check_close(xp, weights, a, tolerance=1e-3, what="barycenter(a, a) = a")
+
+
+@law(max_examples=3, x=_clouds, epsilon=_epsilons)
+def barycenter_of_translates_is_between(barycenter, xp, x, epsilon):
+    """Of a cloud and the cloud moved by t, with shares 1 − s and s: the cloud moved by s t."""
+    t, x = xp.asarray([1.0, -2.0], dtype=x.dtype), _grid(xp, x)
+    points, _ = barycenter([(x, None), (x + t, None)], [0.75, 0.25], epsilon, None)
+    check_close(xp, points, x + 0.25 * t, tolerance=2e-2, what="barycenter of translates")
+
+
+def _grid(xp, x):
+    """Points apart from each other: the corners of a square, moved a little."""
+    corners = xp.asarray([[0.0, 0.0], [0.0, 2.0], [2.0, 0.0], [2.0, 2.0]], dtype=x.dtype)
+    return corners + x / 8
+
+
+barycenter_laws = (barycenter_of_one_is_itself, barycenter_of_translates_is_between)

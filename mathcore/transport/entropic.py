@@ -7,9 +7,10 @@ Cuturi, "Sinkhorn distances", NeurIPS 2013; the log domain, ε-scaling and stopp
 import warnings
 
 from mathcore import _arrays
-from mathcore._checks import check_real, check_shape
+from mathcore._checks import check_matrix, check_real
 from mathcore.transport import costs, measures, slopes
-from mathcore.transport.alternation import TransportResult, options_of, solve
+from mathcore.transport.alternation import TransportResult, in_double, options_of, solve
+from mathcore.transport.soft_minima import common_batch
 
 __all__ = ["TransportResult", "sinkhorn", "sinkhorn_cost", "sinkhorn_divergence"]
 
@@ -28,37 +29,42 @@ def sinkhorn(
     max_iterations=10_000,
     method="auto",
     init=None,
+    marginal_penalty=None,
     progress=False,
     callback=None,
 ):
-    """Entropic optimal transport between two weighted point clouds.
+    """Entropic optimal transport between two weighted point clouds, or a batch of such pairs.
 
     Parameters
     ----------
-    x : array (n, d)
+    x : array (..., n, d)
+        Points. Leading axes are independent problems, solved together.
+    y : array (..., m, d)
         Points.
-    y : array (m, d)
-        Points.
-    a : array (n,), optional
+    a : array (..., n), optional
         Weights ≥ 0 of x, 1/n each when None. A point of weight zero is as good as absent.
-    b : array (m,), optional
-        Weights of y, of the same sum within 1e-6 relative.
+    b : array (..., m), optional
+        Weights of y, of the same sum within 1e-6 relative; of any sum with a marginal penalty.
     epsilon : float
         Regularisation, positive, in the units of the cost.
     cost : str or callable, optional
-        "sqeuclidean" |x − y|², "euclidean", or a callable ``(x, y) -> (n, m)``, +inf where an arc
-        is forbidden. The last two are stored.
+        "sqeuclidean" |x − y|², "euclidean", or a callable ``(x, y) -> (..., n, m)``, +inf where an
+        arc is forbidden. The last two are stored.
     tol : float, optional
-        Largest L1 error of the marginals, as a fraction of the mass.
+        Largest L1 error of the marginals, as a fraction of the mass. What single precision cannot
+        reach is finished in double.
     gap_tol : float, optional
         Largest gap between the bounds, in the units of the cost.
     max_iterations : int, optional
         Full passes, those of ε-scaling included.
     method : str, optional
-        "streamed" computes |x − y|² where it is used, in O(n + m) memory; "stored" keeps the matrix
-        and its transpose; "auto" stores it from dimension 8 on, up to 256 MB.
-    init : tuple of array (n,), (m,), optional
+        "streamed" computes |x − y|² where it is used, in O(n + m) memory; "stored" keeps the
+        matrix; "auto" stores it from dimension 8 on, up to 2 GB. The last two keep the exponentials
+        between passes while they take no more than 128 MB.
+    init : tuple of array (..., n), (..., m), optional
         Potentials to start from, for instance those of a nearby problem.
+    marginal_penalty : float, optional
+        ρ: the marginals need not be met, they cost ρ KL(P1 ‖ a) + ρ KL(Pᵀ1 ‖ b).
     progress : bool, optional
         Show a progress bar.
     callback : callable, optional
@@ -83,7 +89,9 @@ def sinkhorn(
     GeomLoss with p = 2 halves the cost. None of them proves how far its value is off.
 
     Log-domain Sinkhorn with ε-scaling and safeguarded Anderson acceleration (`fixed_points`). The
-    lower bound is the dual value, the upper bound the objective of a rounded, feasible plan.
+    lower bound is the dual value, the upper bound the objective of a rounded, feasible plan. POT's
+    ``ot.unbalanced.sinkhorn_unbalanced`` returns the plan of the same penalised problem with
+    ``reg_type="kl"`` and no bounds.
 
     In torch and JAX, `value` has the exact first derivatives in x, y, a, b (and in what a callable
     cost closes over), at the accuracy of the potentials; second derivatives are not those of the
@@ -95,6 +103,7 @@ def sinkhorn(
     .. [1] M. Cuturi, "Sinkhorn distances", NeurIPS 2013.
     .. [2] G. Peyré, M. Cuturi, "Computational Optimal Transport", 2019, section 4.
     .. [3] J. Altschuler, J. Weed, P. Rigollet, NeurIPS 2017, algorithm 2.
+    .. [4] T. Séjourné, F.-X. Vialard, G. Peyré, AISTATS 2022.
 
     Examples
     --------
@@ -108,13 +117,36 @@ def sinkhorn(
     0.379885
     """
     xp, x, y, a, b = _arrays.asarrays(x=x, y=y, a=a, b=b)
-    options = options_of(epsilon, tol, gap_tol, max_iterations, init, progress, callback)
-    a, b = measures.check_measures(xp, x, y, a, b)
-    at = [_arrays.detach(v) for v in (x, y)]
-    solved = costs.as_cost(xp, *at, cost, method)
-    measures.check_arcs(xp, solved, a, b)
-    result = solve(xp, solved, a, b, options)
-    pairs = _slopes(xp, solved, result, (x, y), (a, b), cost, options.epsilon)
+    options = options_of(
+        epsilon,
+        tol,
+        max_iterations,
+        gap_tol=gap_tol,
+        init=init,
+        marginal_penalty=marginal_penalty,
+        keep=method != "streamed",
+        progress=progress,
+        callback=callback,
+    )
+    balanced = marginal_penalty is None
+    x, y, a, b = measures.broadcast_measures(xp, x, y, a, b, balanced=balanced)
+    return _between_clouds(xp, (x, y), (a, b), cost, method, options)
+
+
+def _between_clouds(xp, points, weights, cost, method, options, *, symmetric=False):
+    at = [_arrays.detach(v) for v in (*points, *weights)]
+
+    def solved(dtype, options, iterations):
+        x, y, a, b = (xp.astype(v, dtype, copy=False) for v in at)
+        chosen = costs.as_cost(xp, x, y, cost, method)
+        if callable(cost):
+            measures.check_arcs(xp, chosen, a, b)
+        if options.penalty is None:
+            b = b * (xp.sum(a, axis=-1) / xp.sum(b, axis=-1))[..., None]
+        return solve(xp, chosen, a, b, options, symmetric=symmetric, iterations=iterations)
+
+    result = in_double(xp, solved(at[0].dtype, options, 0), solved, options)
+    pairs = _slopes(xp, result, points, weights, cost, options)
     return result._replace(value=slopes.attach(xp, result.value, pairs))
 
 
@@ -129,6 +161,7 @@ def sinkhorn_cost(
     gap_tol=None,
     max_iterations=10_000,
     init=None,
+    marginal_penalty=None,
     progress=False,
     callback=None,
 ):
@@ -136,9 +169,9 @@ def sinkhorn_cost(
 
     Parameters
     ----------
-    cost_matrix : array (n, m)
+    cost_matrix : array (..., n, m)
         Any sign; +inf forbids an arc. Every point with weight must keep an arc to one with weight.
-    a, b, epsilon, tol, gap_tol, max_iterations, init, progress, callback
+    a, b, epsilon, tol, gap_tol, max_iterations, init, marginal_penalty, progress, callback
         As for `sinkhorn`.
 
     Returns
@@ -165,14 +198,31 @@ def sinkhorn_cost(
     (True, 0.069315)
     """
     xp, c, a, b = _arrays.asarrays(cost_matrix=cost_matrix, a=a, b=b)
-    options = options_of(epsilon, tol, gap_tol, max_iterations, init, progress, callback)
+    options = options_of(
+        epsilon,
+        tol,
+        max_iterations,
+        gap_tol=gap_tol,
+        init=init,
+        marginal_penalty=marginal_penalty,
+        progress=progress,
+        callback=callback,
+    )
     check_real(c, "cost_matrix")
-    check_shape(c, (None, None), "cost_matrix")
-    a, b = measures.check_weights(xp, c, c.shape, a, b)
-    solved = costs.stored(xp, _arrays.detach(c))
-    measures.check_arcs(xp, solved, a, b)
-    result = solve(xp, solved, a, b, options)
-    pairs = slopes.of_matrix(xp, result, c, a, b, options.epsilon)
+    check_matrix(c, "cost_matrix")
+    a, b = measures.check_weights(xp, c, c.shape, a, b, balanced=marginal_penalty is None)
+    batch = common_batch(cost_matrix=(c, 2), a=(a, 1), b=(b, 1))
+    c = xp.broadcast_to(c, (*batch, *c.shape[-2:]))
+    a, b = measures.broadcast_weights(xp, batch, a, b)
+    at = [_arrays.detach(v) for v in (c, a, b)]
+    measures.check_arcs(xp, costs.Matrix(at[0]), *at[1:])
+
+    def solved(dtype, options, iterations):
+        c, a, b = (xp.astype(v, dtype, copy=False) for v in at)
+        return solve(xp, costs.Matrix(c), a, b, options, iterations=iterations)
+
+    result = in_double(xp, solved(c.dtype, options, 0), solved, options)
+    pairs = slopes.of_matrix(xp, result, c, a, b, options)
     return result._replace(value=slopes.attach(xp, result.value, pairs))
 
 
@@ -198,7 +248,7 @@ def sinkhorn_divergence(
 
     Returns
     -------
-    array ()
+    array (...)
         ≥ 0 for the two named costs, 0 on equal measures, differentiable to first order as
         `sinkhorn` is.
 
@@ -231,36 +281,33 @@ def sinkhorn_divergence(
     4.0
     """
     xp, x, y, a, b = _arrays.asarrays(x=x, y=y, a=a, b=b)
-    options = options_of(epsilon, tol, None, max_iterations, None, False, None)
-    a, b = measures.check_measures(xp, x, y, a, b)
-    terms = (
-        _term(xp, (x, y), (a, b), cost, method, options, symmetric=False),
-        -0.5 * _term(xp, (x, x), (a, a), cost, method, options, symmetric=True),
-        -0.5 * _term(xp, (y, y), (b, b), cost, method, options, symmetric=True),
+    options = options_of(epsilon, tol, max_iterations, keep=method != "streamed")
+    x, y, a, b = measures.broadcast_measures(xp, x, y, a, b)
+    value = (
+        _term(xp, (x, y), (a, b), cost, method, options, symmetric=False)
+        - 0.5 * _term(xp, (x, x), (a, a), cost, method, options, symmetric=True)
+        - 0.5 * _term(xp, (y, y), (b, b), cost, method, options, symmetric=True)
     )
-    value = terms[0] + terms[1] + terms[2]
     at = _arrays.detach(value)
     return value + (xp.where(at < 0, 0.0, at) - at)  # rounding only; the gradient stays
 
 
 def _term(xp, points, weights, cost, method, options, *, symmetric):
-    solved = costs.as_cost(xp, *(_arrays.detach(v) for v in points), cost, method)
-    measures.check_arcs(xp, solved, *weights)
-    result = solve(xp, solved, *weights, options, symmetric=symmetric)
-    if result.status == "max_iterations":
+    result = _between_clouds(xp, points, weights, cost, method, options, symmetric=symmetric)
+    if "max_iterations" in (result.status or ()):
+        error = float(xp.max(result.marginal_error))
         warnings.warn(
-            f"sinkhorn_divergence: marginal error {float(result.marginal_error):.2g} after "
+            f"sinkhorn_divergence: marginal error {error:.2g} after "
             f"{options.max_iterations} iterations, above tol = {options.tol:g}",
             RuntimeWarning,
             stacklevel=4,
         )
-    pairs = _slopes(xp, solved, result, points, weights, cost, options.epsilon)
-    return slopes.attach(xp, result.value, pairs)
+    return result.value
 
 
-def _slopes(xp, solved, result, points, weights, cost, epsilon):
+def _slopes(xp, result, points, weights, cost, options):
     """(slope, argument) for everything `value` depends on."""
     if not callable(cost) and cost == "sqeuclidean":
-        return slopes.of_points(xp, solved, result, *points, *weights, epsilon)
+        return slopes.of_points(xp, result, *points, *weights, options)
     c = costs.as_cost(xp, *points, cost, "stored").c
-    return slopes.of_matrix(xp, result, c, *weights, epsilon)
+    return slopes.of_matrix(xp, result, c, *weights, options)

@@ -1,7 +1,7 @@
 """The plan behind a `TransportResult`: as an array, or applied without one."""
 
 from mathcore import _arrays
-from mathcore._checks import check_number, check_real, check_shape
+from mathcore._checks import check_matrix, check_number, check_real, check_shape
 from mathcore.transport import costs, measures
 from mathcore.transport.certificates import gibbs_plan
 from mathcore.transport.soft_minima import plan_rows
@@ -45,7 +45,7 @@ def transport_plan(
     """
     xp, solved, f, g, a, b = _problem(result, x, y, a, b, cost_matrix, cost)
     epsilon = check_number(epsilon, "epsilon", above=0)
-    c = costs.rows(xp, solved, 0, f.shape[0])
+    c = costs.rows(xp, solved, 0, f.shape[-1])
     return gibbs_plan(xp, c, a, b, f, g, epsilon)
 
 
@@ -84,11 +84,16 @@ def apply_plan(
     """
     xp, solved, f, g, a, b, v = _problem(result, x, y, a, b, cost_matrix, cost, v=v)
     epsilon = check_number(epsilon, "epsilon", above=0)
-    check_shape(v, (g.shape[0],) if v.ndim == 1 else (g.shape[0], None), "v")
-    columns = v[:, None] if v.ndim == 1 else v
+    vector = v.ndim == g.ndim and v.shape[-1] == g.shape[-1]
+    if not vector and (v.ndim != g.ndim + 1 or v.shape[-2] != g.shape[-1]):
+        raise ValueError(
+            f"`v` must have shape (..., {g.shape[-1]}) or (..., {g.shape[-1]}, any); "
+            f"got {tuple(v.shape)}"
+        )
+    columns = v[..., None] if vector else v
     f, g = xp.where(a > 0, f, 0.0), xp.where(b > 0, g, 0.0)
-    product = a[:, None] * plan_rows(xp, solved, f, g, b, columns, epsilon)
-    return product[:, 0] if v.ndim == 1 else product
+    product = a[..., None] * plan_rows(xp, solved, f, g, b, columns, epsilon)
+    return product[..., 0] if vector else product
 
 
 def barycentric_map(
@@ -132,11 +137,12 @@ def barycentric_map(
         raise ValueError("`y` must be given; got None")
     xp, solved, f, g, a, b, y = _problem(result, x, y, a, b, cost_matrix, cost, v=y)
     epsilon = check_number(epsilon, "epsilon", above=0)
-    centre = xp.mean(y, axis=0)  # the means are differences from it, and keep their digits
-    columns = xp.concat([y - centre, xp.ones_like(y[:, :1])], axis=1)
+    # The means are differences from the centre, and keep their digits.
+    centre = xp.mean(y, axis=-2, keepdims=True)
+    columns = xp.concat([y - centre, xp.ones_like(y[..., :1])], axis=-1)
     sums = plan_rows(xp, solved, f, g, b, columns, epsilon)
-    mass = sums[:, -1:]
-    return xp.where(mass > 0, sums[:, :-1] / xp.where(mass > 0, mass, 1.0), xp.nan) + centre
+    mass = sums[..., -1:]
+    return xp.where(mass > 0, sums[..., :-1] / xp.where(mass > 0, mass, 1.0), xp.nan) + centre
 
 
 def _problem(result, x, y, a, b, cost_matrix, cost, v=None):
@@ -146,14 +152,16 @@ def _problem(result, x, y, a, b, cost_matrix, cost, v=None):
     xp, f, g, a, b, c, x, y, v = _arrays.asarrays(
         f=f, g=g, a=a, b=b, cost_matrix=cost_matrix, x=x, y=y, v=v
     )
+    balanced = False  # the plan of a result with a marginal penalty is one too
     if c is None:
-        a, b = measures.check_measures(xp, x, y, a, b)
+        x, y, a, b = measures.broadcast_measures(xp, x, y, a, b, balanced=balanced)
         solved = costs.as_cost(xp, x, y, cost, "auto")
     else:
         check_real(c, "cost_matrix")
-        check_shape(c, (None, None), "cost_matrix")
-        a, b = measures.check_weights(xp, c, c.shape, a, b)
-        solved = costs.stored(xp, c)
+        check_matrix(c, "cost_matrix")
+        a, b = measures.check_weights(xp, c, c.shape, a, b, balanced=balanced)
+        a, b = measures.broadcast_weights(xp, c.shape[:-2], a, b)
+        solved = costs.Matrix(c)
     for name, potential, weights in (("f", f, a), ("g", g, b)):
         check_shape(potential, tuple(weights.shape), f"result.potentials {name}")
     parts = (xp, solved, f, g, a, b)

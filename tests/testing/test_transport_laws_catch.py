@@ -5,6 +5,8 @@ import pytest
 
 import mathcore
 from mathcore.testing import sinkhorn_divergence_laws, sinkhorn_laws
+from mathcore.testing.transport_laws import barycenter_laws, sinkhorn_batch_laws, unbalanced_laws
+from mathcore.transport.barycenters import barycenter
 
 
 def _solve(x, y, a, b, epsilon):
@@ -175,6 +177,77 @@ DIVERGENCE_FAULTS = {
         _uniform_weights,
     )
 }
+
+
+def _unbalanced(x, y, a, b, epsilon, rho):
+    result = mathcore.sinkhorn(x, y, a, b, epsilon=epsilon, marginal_penalty=rho, tol=1e-8)
+    return result.value, mathcore.transport_plan(result, x, y, a, b, epsilon=epsilon)
+
+
+def _undamped(x, y, a, b, epsilon, rho):
+    return _unbalanced(x, y, a, b, epsilon, 1e4)
+
+
+def _twice_the_penalty(x, y, a, b, epsilon, rho):
+    return _unbalanced(x, y, a, b, epsilon, 2 * rho)
+
+
+def _penalty_without_masses(x, y, a, b, epsilon, rho):
+    """Σ p log(p/a) alone: the masses of the divergences left out."""
+    value, plan = _unbalanced(x, y, a, b, epsilon, rho)
+    return value - rho * (a.sum() + b.sum() - 2 * plan.sum()), plan
+
+
+UNBALANCED_FAULTS = (_undamped, _twice_the_penalty, _penalty_without_masses)
+
+
+def _first_member_for_all(x, y, a, b, epsilon):
+    if x.ndim == 2:
+        return mathcore.sinkhorn(x, y, a, b, epsilon=epsilon).value
+    value = mathcore.sinkhorn(x[0], y[0], a[0], b[0], epsilon=epsilon).value
+    return np.stack([value] * x.shape[0])
+
+
+def _stops_with_the_first(x, y, a, b, epsilon):
+    """The whole batch gets the passes that its first member needs."""
+    if x.ndim == 2:
+        return mathcore.sinkhorn(x, y, a, b, epsilon=epsilon).value
+    few = mathcore.sinkhorn(x[2], y[2], a[2], b[2], epsilon=epsilon).iterations
+    return mathcore.sinkhorn(x, y, a, b, epsilon=epsilon, max_iterations=max(few // 2, 1)).value
+
+
+def _blurred(clouds, shares, epsilon, support):
+    """The barycenter with the entropy left in: too wide an ε."""
+    if support is None:
+        return _not_shared(clouds, shares, epsilon, support)
+    found = barycenter(clouds, shares, epsilon=40 * epsilon, support=support, max_iterations=2)
+    return found.points, found.weights
+
+
+def _not_shared(clouds, shares, epsilon, support):
+    found = barycenter(clouds, None, epsilon=epsilon, support=support, max_iterations=50)
+    return found.points, np.flip(found.weights)
+
+
+@pytest.mark.parametrize("fault", UNBALANCED_FAULTS)
+def test_some_unbalanced_law_catches(fault):
+    assert any(_breaks(law, fault) for law in unbalanced_laws)
+
+
+@pytest.mark.parametrize("law", unbalanced_laws, ids=lambda law: law.__name__)
+def test_every_unbalanced_law_catches_something(law):
+    assert any(_breaks(law, fault) for fault in UNBALANCED_FAULTS)
+
+
+@pytest.mark.parametrize("fault", [_first_member_for_all, _stops_with_the_first])
+def test_batch_law_catches(fault):
+    assert _breaks(sinkhorn_batch_laws[0], fault)
+
+
+@pytest.mark.parametrize("fault", [_blurred, _not_shared])
+@pytest.mark.parametrize("law", barycenter_laws, ids=lambda law: law.__name__)
+def test_barycenter_laws_catch(law, fault):
+    assert _breaks(law, fault)
 
 
 def _breaks(law, function):

@@ -1,8 +1,10 @@
-"""Log-sum-exp over a cost that is never stored, and sums under the plan it defines.
+"""Log-sum-exp over a cost that is never stored, whole Sinkhorn passes, and sums under a plan.
 
 Everything is in base two: ``score_ij = h_j − |x_i − y_j|²`` for points that were scaled by
-√(log₂e / ε), ``h_j − scale·c_ij`` for a cost matrix. One output row per ``prange`` iteration, the
-columns in tiles of `TILE` that stay in the first-level cache.
+√(log₂e / ε), ``h_j − scale·c_ij`` for a cost matrix. Problems of one shape come together, as the
+first axis. Rows come in fours and columns in whole vectors: arrays are padded with zeros, `h` with
+−inf. Points have no c (members, 0, 0), a matrix no x (members, 0, 0). Sums are kept in double
+precision from tile to tile and depend on no thread count.
 """
 
 import math
@@ -10,254 +12,236 @@ import math
 import numba
 import numpy as np
 from numba import prange
-from numba.core import types
-from numba.extending import overload
 
 from mathcore._compile import SAFE_FASTMATH, kernel
+from mathcore._vectors import VECTOR_BYTES
+from mathcore.transport._kernels.score_rows_cpu import ROWS, cost_rows, point_rows
 
-TILE = 512
-_ROWS = 16  # rows that share one tile buffer
+TILE = 128  # vectors of columns added up in the arrays' own precision
+_FLUSH = 128  # rows likewise
 _WORTH_THREADS = 2**17  # entries; on a busy machine waking a thread takes milliseconds
-# Sums run in several lanes; the rounding in _exp2 must not be reassociated, so it lacks this flag.
+# Sums run in several lanes: what the compiler may reassociate here.
 _SUM_FASTMATH = SAFE_FASTMATH | {"reassoc"}
 
-
-def _by_width(single, double):
-    """The function `single` on 32-bit and `double` on 64-bit numbers, compiled or not."""
-
-    def either(x):
-        return single(x) if x.dtype.itemsize == 4 else double(x)
-
-    @overload(either)
-    def _choose(x):
-        chosen = single if x in (types.float32, types.int32) else double
-
-        def call(x):
-            return chosen(x)
-
-        return call
-
-    return either
-
-
-# --- 2**x without a branch: x = n + f, |f| ≤ 1/2, by adding 1.5·2**p; minimax polynomial in f ----
+_weigh_points, _largest_points = point_rows()
+_weigh_costs, _largest_costs = cost_rows()
 
 
 @kernel()
-def _exp2_single(x):
-    x = np.float32(-126.0) if x < np.float32(-126.0) else x  # a NaN passes both comparisons
-    x = np.float32(127.0) if x > np.float32(127.0) else x
-    shifted = np.float32(x + np.float32(12582912.0))
-    exponent = np.int32(np.int32(shifted.view(np.int32)) << np.int32(23))
-    f = np.float32(x - np.float32(shifted - np.float32(12582912.0)))
-    p = np.float32(np.float32(0.0013276472631950876) * f + np.float32(0.0096755413431213274))
-    p = np.float32(p * f + np.float32(0.055507132718556442))
-    p = np.float32(p * f + np.float32(0.2402211972371072))
-    p = np.float32(p * f + np.float32(0.69314696706503521))
-    p = np.float32(p * f + np.float32(1.0000000716547141))
-    return np.int32(np.int32(p.view(np.int32)) + exponent).view(np.float32)
+def _row_sums(h, shift, x, y_t, c, scale, e, by_lane, total):
+    """e_rj = 2^(score_rj − shift_r), and its sums over j."""
+    lanes = by_lane.shape[1]
+    total[:] = 0.0
+    for start in range(0, h.shape[0] // lanes, TILE):
+        stop = min(start + TILE, h.shape[0] // lanes)
+        by_lane[:] = 0
+        if c.shape[0] > 0:
+            _weigh_costs(h, shift, c, scale, e, by_lane, start, stop)
+        else:
+            _weigh_points(h, shift, x, y_t, e, by_lane, start, stop)
+        for r in range(ROWS):
+            total[r] += by_lane[r].sum()
 
 
 @kernel()
-def _exp2_double(x):
-    x = -1022.0 if x < -1022.0 else x
-    x = 1023.0 if x > 1023.0 else x
-    shifted = np.float64(x + 6755399441055744.0)
-    exponent = np.int64(np.int64(shifted.view(np.int64)) << np.int64(52))
-    f = np.float64(x - (shifted - 6755399441055744.0))
-    p = 4.4352827069572772e-10 * f + 7.0741056135081428e-9
-    p = p * f + 1.0178198021671931e-7
-    p = p * f + 1.3215433089676399e-6
-    p = p * f + 1.5252733489988526e-5
-    p = p * f + 0.00015403530462514432
-    p = p * f + 0.0013333558146789922
-    p = p * f + 0.0096181291075883352
-    p = p * f + 0.055504108664819922
-    p = p * f + 0.24022650695910156
-    p = p * f + 0.69314718055994533
-    p = np.float64(p * f + 1.0)
-    return np.int64(np.int64(p.view(np.int64)) + exponent).view(np.float64)
-
-
-# --- integers in the order of the floats: their maximum vectorises and keeps NaN and −inf apart ---
-
-
-@kernel()
-def _key_single(x):
-    bits = np.int32(np.float32(x).view(np.int32))
-    return np.int32(bits ^ np.int32(np.int32(bits >> np.int32(31)) & np.int32(0x7FFFFFFF)))
-
-
-@kernel()
-def _key_double(x):
-    bits = np.int64(np.float64(x).view(np.int64))
-    return np.int64(bits ^ np.int64(np.int64(bits >> np.int64(63)) & np.int64(0x7FFFFFFFFFFFFFFF)))
-
-
-@kernel()
-def _float_single(key):
-    bits = np.int32(key ^ np.int32(np.int32(key >> np.int32(31)) & np.int32(0x7FFFFFFF)))
-    return bits.view(np.float32)
-
-
-@kernel()
-def _float_double(key):
-    bits = np.int64(key ^ np.int64(np.int64(key >> np.int64(63)) & np.int64(0x7FFFFFFFFFFFFFFF)))
-    return bits.view(np.float64)
-
-
-_exp2 = _by_width(_exp2_single, _exp2_double)
-_key = _by_width(_key_single, _key_double)
-_float = _by_width(_float_single, _float_double)
-
-
-# --- one row, one tile: sliced, since an offset index is checked for wrap-around at every entry ---
-
-
-@kernel()
-def _score(buffer, x, y_t, c, scale, h, i, start):
-    """buffer_j = h_j − |x_i − y_j|², or h_j − scale·c_ij where the matrix `c` is not empty."""
-    stop = start + buffer.shape[0]
+def _largest(h, x, y_t, c, scale, e, by_lane):
+    """by_lane_r = the largest scores of row r."""
+    nowhere = np.zeros(ROWS, h.dtype)
+    by_lane[:] = -np.inf
+    stop = h.shape[0] // by_lane.shape[1]
     if c.shape[0] > 0:
-        _score_costs(buffer, c[i][start:stop], scale, h[start:stop])
-        return
-    d = x.shape[1]
-    _score_up_to_3(buffer, x[i], y_t, h[start:stop], start, d % 4)
-    for k in range(d % 4, d, 4):
-        _subtract_4(buffer, x[i], y_t, start, k)
-
-
-@kernel()
-def _score_costs(buffer, costs, scale, h):
-    for j in range(buffer.shape[0]):
-        buffer[j] = h[j] - scale * costs[j]
-
-
-@kernel()
-def _score_up_to_3(buffer, x, y_t, h, start, d):
-    if d == 0:
-        buffer[:] = h
-    elif d == 1:
-        x0, y0 = x[0], y_t[0][start:]
-        for j in range(buffer.shape[0]):
-            d0 = x0 - y0[j]
-            buffer[j] = h[j] - d0 * d0
-    elif d == 2:
-        x0, x1, y0, y1 = x[0], x[1], y_t[0][start:], y_t[1][start:]
-        for j in range(buffer.shape[0]):
-            d0, d1 = x0 - y0[j], x1 - y1[j]
-            buffer[j] = h[j] - (d0 * d0 + d1 * d1)
+        _largest_costs(h, nowhere, c, scale, e, by_lane, 0, stop)
     else:
-        x0, x1, x2 = x[0], x[1], x[2]
-        y0, y1, y2 = y_t[0][start:], y_t[1][start:], y_t[2][start:]
-        for j in range(buffer.shape[0]):
-            d0, d1, d2 = x0 - y0[j], x1 - y1[j], x2 - y2[j]
-            buffer[j] = h[j] - (d0 * d0 + d1 * d1 + d2 * d2)
+        _largest_points(h, nowhere, x, y_t, e, by_lane, 0, stop)
 
 
 @kernel()
-def _subtract_4(buffer, x, y_t, start, k):
-    x0, x1, x2, x3 = x[k], x[k + 1], x[k + 2], x[k + 3]
-    y0, y1 = y_t[k][start:], y_t[k + 1][start:]
-    y2, y3 = y_t[k + 2][start:], y_t[k + 3][start:]
-    for j in range(buffer.shape[0]):
-        d0, d1, d2, d3 = x0 - y0[j], x1 - y1[j], x2 - y2[j], x3 - y3[j]
-        buffer[j] -= (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3)
+def _in_range(total):
+    # below, the terms that 2**x keeps from underflowing would count
+    return 1e-20 < total < 1e30
 
 
 @kernel()
-def _largest(buffer):
-    top = _key(buffer[0])
-    for j in range(buffer.shape[0]):
-        top = max(top, _key(buffer[j]))
-    return _float(top)
+def _weigh_rows(h, guess, x, y_t, c, scale, e, by_lane, shift, total):
+    """As `_row_sums`, shifted by `guess`, or by the true maximum where that leaves range."""
+    shift[:] = guess
+    total[:] = np.nan
+    if guess[0] == guess[0]:
+        _row_sums(h, shift, x, y_t, c, scale, e, by_lane, total)
+    if _in_range(total[0]) and _in_range(total[1]) and _in_range(total[2]) and _in_range(total[3]):
+        return
+    _largest(h, x, y_t, c, scale, e, by_lane)
+    nothing = np.zeros(ROWS, np.bool_)
+    for r in range(ROWS):
+        if not _in_range(total[r]):
+            top = by_lane[r].max()
+            nothing[r] = top == -np.inf
+            shift[r] = 0 if nothing[r] else top
+    _row_sums(h, shift, x, y_t, c, scale, e, by_lane, total)
+    for r in range(ROWS):
+        if nothing[r] and total[r] == total[r]:
+            total[r] = 0.0
+            e[r] = 0
+
+
+@kernel()
+def _buffers(h):
+    lanes = VECTOR_BYTES // h.itemsize
+    return np.empty((ROWS, lanes), h.dtype), np.empty(ROWS, h.dtype), np.empty(ROWS)
 
 
 @kernel(fastmath=_SUM_FASTMATH)
-def _sum_exp2(buffer, shift):
-    total = shift - shift
-    for j in range(buffer.shape[0]):
-        total += _exp2(buffer[j] - shift)
-    return total
+def _add_rows(sums, rows, w):
+    e0, e1, e2, e3 = rows[0], rows[1], rows[2], rows[3]
+    w0, w1, w2, w3 = w[0], w[1], w[2], w[3]
+    for j in range(sums.shape[0]):
+        sums[j] += (w0 * e0[j] + w1 * e1[j]) + (w2 * e2[j] + w3 * e3[j])
 
 
 @kernel(fastmath=_SUM_FASTMATH)
-def _add_products(out, buffer, shift, v_t, start):
-    """out_k += Σ_j 2^(buffer_j − shift) v_kj."""
-    for j in range(buffer.shape[0]):
-        buffer[j] = _exp2(buffer[j] - shift)
-    for k in range(v_t.shape[0]):
-        v_k = v_t[k][start:]
-        total = shift - shift
-        for j in range(buffer.shape[0]):
-            total += buffer[j] * v_k[j]
-        out[k] += total
+def _dot_rows(rows, v, by_lane, total):
+    """total_r = Σ_j rows_rj v_j."""
+    size = TILE * by_lane.shape[1]
+    total[:] = 0.0
+    for start in range(0, v.shape[0], size):
+        piece = v[start : start + size]
+        e0, e1 = rows[0][start : start + size], rows[1][start : start + size]
+        e2, e3 = rows[2][start : start + size], rows[3][start : start + size]
+        t0 = t1 = t2 = t3 = v.dtype.type(0)
+        for j in range(piece.shape[0]):
+            t0 += e0[j] * piece[j]
+            t1 += e1[j] * piece[j]
+            t2 += e2[j] * piece[j]
+            t3 += e3[j] * piece[j]
+        total[0] += t0
+        total[1] += t1
+        total[2] += t2
+        total[3] += t3
 
 
 @kernel()
-def _log_sum(x, y_t, c, scale, h, i, guess, tile):
-    """log₂ Σ_j 2^score_ij: shifted by `guess`, or by the true maximum where that leaves range."""
-    m = h.shape[0]
-    total = h.dtype.type(0)
-    for start in range(0, m if guess == guess else 0, TILE):
-        buffer = tile[: min(TILE, m - start)]
-        _score(buffer, x, y_t, c, scale, h, i, start)
-        total += _sum_exp2(buffer, guess)
-    if 1e-20 < total < 1e30:  # below, the terms that _exp2 keeps from underflowing would count
-        return guess + math.log2(total)
-    top = h.dtype.type(-np.inf)
-    total = h.dtype.type(0)
-    for start in range(0, m, TILE):
-        buffer = tile[: min(TILE, m - start)]
-        _score(buffer, x, y_t, c, scale, h, i, start)
-        largest = _largest(buffer)
-        if not largest <= top:
-            total *= _exp2(top - largest)
-            top = largest
-        if top != -np.inf:
-            total += _sum_exp2(buffer, top)
-    return top + math.log2(total) if top != -np.inf else np.float64(top)
+def _rows_of(chunk, chunks, n):
+    """First and last row of a chunk; n is a multiple of ROWS."""
+    size = -(-n // (ROWS * chunks)) * ROWS
+    return min(chunk * size, n), min((chunk + 1) * size, n)
 
 
-# --- all rows -------------------------------------------------------------------------------------
+# --- whole problems -------------------------------------------------------------------------------
 
 
 @kernel(parallel=True)
 def log_sum(x, y_t, c, scale, h, guess, out):
     """out_i = log₂ Σ_j 2^score_ij, the fused half of a Sinkhorn iteration.
 
-    Scores as in `_score`: x (n, d), y_t (d, m), or c (n, m) and a number; h (m,), out (n,). `guess`
-    (n,) is a value near the answer, NaN where none is known. Each sum has a relative error of a few
-    eps, in float32 and in float64, beside what rounding the scores makes.
+    x (k, n, d), y_t (k, d, width) or c (k, n, width) and scale (k, 1); h (k, width), out (k, n).
+    `guess` (k, n) is a value near the answer, NaN where none is known. Each sum has a relative
+    error of a few eps, in float32 and in float64, beside what rounding the scores makes.
     """
-    n = out.shape[0]
-    for block in prange(-(-n // _ROWS)):
-        tile = np.empty(TILE, h.dtype)
-        for i in range(block * _ROWS, min((block + 1) * _ROWS, n)):
-            out[i] = _log_sum(x, y_t, c, scale[0], h, i, guess[i], tile)
+    members, n = out.shape
+    blocks = n // ROWS
+    for task in prange(members * blocks):
+        k, i = task // blocks, task % blocks * ROWS
+        by_lane, shift, total = _buffers(h)
+        e = np.empty((ROWS, h.shape[1]), h.dtype)
+        rows = slice(i, i + ROWS)
+        _weigh_rows(
+            h[k], guess[k, rows], x[k, rows], y_t[k], c[k, rows], scale[k], e, by_lane, shift, total
+        )
+        for r in range(ROWS):
+            out[k, i + r] = shift[r] + math.log2(total[r])
+
+
+@kernel(parallel=True)
+def fused_pass(x, y_t, c, scale, h, a, guess, active, damping, kept, shifts, out, sums):
+    """A full iteration with one exponential an entry: `out` as `log_sum`, and with it
+
+    sums[k, chunk, j] += a_i 2^(score_ij − (1 − damping) out_i) over the rows i of the chunk, whose
+    total is the marginal of the column. a (k, n), damping (k,), sums (k, chunks, width). Where
+    `kept` (k, n, width) is not empty it keeps 2^(score_ij − shifts_i); shifts (k, n). Only `active`
+    (k,) members are looked at.
+    """
+    chunks, n = sums.shape[1], out.shape[1]
+    for task in prange(sums.shape[0] * chunks):
+        k, chunk = task // chunks, task % chunks
+        by_lane, shift, total = _buffers(h)
+        one = np.empty((ROWS, h.shape[1]), h.dtype)
+        part, w = np.zeros(h.shape[1], h.dtype), np.empty(ROWS, h.dtype)
+        first, last = _rows_of(chunk, chunks, n if active[k] else 0)
+        for i in range(first, last, ROWS):
+            rows = slice(i, i + ROWS)
+            e = kept[k, rows] if kept.shape[1] > 0 else one
+            _weigh_rows(
+                h[k],
+                guess[k, rows],
+                x[k, rows],
+                y_t[k],
+                c[k, rows],
+                scale[k],
+                e,
+                by_lane,
+                shift,
+                total,
+            )
+            shifts[k, rows] = shift
+            _close_rows(a[k, rows], shift, total, damping[k], out[k, rows], w)
+            _add_rows(part, e, w)
+            if (i - first) % _FLUSH == _FLUSH - ROWS or i + ROWS == last:
+                sums[k, chunk] += part
+                part[:] = 0
+
+
+@kernel()
+def _close_rows(a, shift, total, damping, out, w):
+    """The sums of four rows in log₂, and the weights that make their sums a·2^(damping·out)."""
+    for r in range(ROWS):
+        out[r] = shift[r] + math.log2(total[r])
+        w[r] = 0.0
+        if a[r] != 0:
+            w[r] = a[r] / total[r]
+            if damping != 0:
+                w[r] *= 2.0 ** (damping * out[r])
+
+
+@kernel(parallel=True)
+def absorbed_pass(kept, shifts, v, a, active, damping, out, sums):
+    """`fused_pass` for h + log₂ v, from the exponentials it kept: no new ones."""
+    chunks, n = sums.shape[1], out.shape[1]
+    for task in prange(sums.shape[0] * chunks):
+        k, chunk = task // chunks, task % chunks
+        by_lane, _, total = _buffers(v)
+        part, w = np.zeros(v.shape[1], v.dtype), np.empty(ROWS, v.dtype)
+        first, last = _rows_of(chunk, chunks, n if active[k] else 0)
+        for i in range(first, last, ROWS):
+            rows = slice(i, i + ROWS)
+            _dot_rows(kept[k, rows], v[k], by_lane, total)
+            _close_rows(a[k, rows], shifts[k, rows], total, damping[k], out[k, rows], w)
+            _add_rows(part, kept[k, rows], w)
+            if (i - first) % _FLUSH == _FLUSH - ROWS or i + ROWS == last:
+                sums[k, chunk] += part
+                part[:] = 0
 
 
 @kernel(parallel=True)
 def sum_products(x, y_t, c, scale, h, shift, v_t, out):
-    """out_ik = Σ_j 2^(score_ij − shift_i) v_kj: v_t (k, m), shift (n,), out (n, k)."""
-    n, m = out.shape[0], h.shape[0]
-    for block in prange(-(-n // _ROWS)):
-        tile = np.empty(TILE, h.dtype)
-        for i in range(block * _ROWS, min((block + 1) * _ROWS, n)):
-            out[i, :] = 0
-            for start in range(0, m, TILE):
-                buffer = tile[: min(TILE, m - start)]
-                _score(buffer, x, y_t, c, scale[0], h, i, start)
-                _add_products(out[i], buffer, shift[i], v_t, start)
+    """out_ir = Σ_j 2^(score_ij − shift_i) v_rj: v_t (k, r, width), shift (k, n), out (k, n, r)."""
+    members, n, columns = out.shape
+    blocks = n // ROWS
+    for task in prange(members * blocks):
+        k, i = task // blocks, task % blocks * ROWS
+        by_lane, _, total = _buffers(h)
+        e = np.empty((ROWS, h.shape[1]), h.dtype)
+        rows = slice(i, i + ROWS)
+        _row_sums(h[k], shift[k, rows], x[k, rows], y_t[k], c[k, rows], scale[k], e, by_lane, total)
+        for column in range(columns):
+            _dot_rows(e, v_t[k, column], by_lane, total)
+            out[k, rows, column] = total
 
 
-def launch(parallel_kernel, out, h, arguments):
-    """Fill `out` by `parallel_kernel`, on one thread where the work is small."""
+def launch(parallel_kernel, entries, *arguments):
+    """Run a parallel kernel, on one thread where the work is small."""
     threads = numba.get_num_threads()
-    few = out.shape[0] * h.shape[0] < _WORTH_THREADS
-    numba.set_num_threads(1 if few else threads)
+    numba.set_num_threads(1 if entries < _WORTH_THREADS else threads)
     try:
-        parallel_kernel(*arguments, out)
+        parallel_kernel(*arguments)
     finally:
         numba.set_num_threads(threads)
-    return out

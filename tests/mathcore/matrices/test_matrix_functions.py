@@ -9,6 +9,7 @@ import scipy.linalg
 
 from mathcore import _arrays
 from mathcore.matrices import matrix_functions, schur_functions
+from mathcore.matrices._kernels.square_root_cpu import SHARE
 from mathcore.matrices.matrix_functions import logm, signm, sqrtm
 
 FUNCTIONS = {"sqrtm": sqrtm, "logm": logm, "signm": signm}
@@ -139,6 +140,61 @@ def test_iteration_and_schur_form_agree(name, n, dtype):
     assert x.dtype == y.dtype == a.dtype
     # eigenvalues about 1.5 within a radius of 0.7: condition numbers are below 10
     np.testing.assert_allclose(x, y, rtol=0, atol=100 * n * 2.0**-52 * np.abs(y).max())
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", [1, 2, 5, 8])
+def test_square_root_kernel_is_its_definition(n, dtype):
+    rng = np.random.default_rng(n)
+    count = SHARE + 1 if n == 2 else 2  # one more than goes to a thread
+    a = rng.standard_normal((count, n, n)) / (3 * np.sqrt(n)) + 1.5 * np.eye(n)
+    a = (a * (np.exp(0.5j) if dtype[0] == "c" else 1) * 2.0 ** rng.integers(-30, 30)).astype(dtype)
+    definition, _ = matrix_functions._scaled_square_root(np, a)
+    kernel, residual = matrix_functions._fused_square_root(a)
+    assert kernel.dtype == a.dtype and residual.shape == (count,)
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(kernel, definition, rtol=0, atol=50 * n * eps * np.abs(kernel).max())
+    sizes = np.abs(a).sum(axis=-2).max(axis=-1)
+    actual = np.abs(kernel @ kernel - a).sum(axis=-2).max(axis=-1) / sizes
+    # |re| + |im| for the modulus, and another order of summation
+    assert (np.abs(actual - residual) <= 0.5 * residual + 4 * n * eps).all()
+
+
+@pytest.mark.small
+def test_square_root_kernel_reports_failure():
+    a = np.stack([np.array([[1.0, 2.0], [3.0, 4.0]]), np.ones((2, 2)), np.full((2, 2), np.nan)])
+    a = np.concatenate([a, [[[2.0, 1.0], [0.5, 2.0]]]])
+    out, residual = matrix_functions._fused_square_root(a)
+    assert not (residual[:3] < 1).any() and np.isnan(out[:3]).all()
+    assert residual[3] <= 1e-15
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_triangular_kernel_is_its_definition(dtype):
+    rng = np.random.default_rng(3)
+    t = np.triu(rng.standard_normal((9, 9)), 1) + np.diag(rng.uniform(1, 4, 9))
+    t = (t * (np.exp(1j) if dtype[0] == "c" else 1)).astype(dtype)
+    for order in ("C", "F"):
+        root = schur_functions.triangular_square_root(np.asarray(t, order=order))
+        definition = schur_functions.square_root_by_halves(t)
+        assert root.dtype == t.dtype
+        tolerance = 50 * np.finfo(dtype).eps * np.abs(definition).max()
+        np.testing.assert_allclose(root, definition, rtol=0, atol=tolerance)
+        np.testing.assert_array_equal(np.tril(root, -1), 0)
+
+
+@pytest.mark.parametrize("n", [6, 40])
+def test_ill_conditioned_logarithms_take_the_schur_form(n):
+    """Where several roots would be needed; exact eigenvalues, orthogonal eigenvectors but one."""
+    q = np.linalg.qr(np.random.default_rng(n).standard_normal((n, n)))[0]
+    values = np.geomspace(1e-4, 1e4, n)
+    shear = np.eye(n) + 0.5 * np.eye(n, k=n - 1)
+    log = q @ (shear * np.log(values)) @ np.linalg.inv(shear) @ q.T
+    a = q @ (shear * values) @ np.linalg.inv(shear) @ q.T
+    # condition number of the logarithm here: ‖A‖ / λ_min / ‖log A‖ or so, 1e8 / 9
+    np.testing.assert_allclose(logm(a), log, rtol=0, atol=10 * n * 2.0**-53 * 1e8)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

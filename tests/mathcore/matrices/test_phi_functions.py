@@ -74,6 +74,65 @@ def test_singular_and_nilpotent_matrices():
         np.testing.assert_allclose(function, desired, rtol=1e-14)
 
 
+def _in_mpmath(a, p):
+    """φ_0(A) … φ_p(A) by the series of A / 2^s, and the doubling formula in as many more digits."""
+    matrix = mpmath.matrix([[mpmath.mpmathify(complex(x)) for x in row] for row in a.tolist()])
+    halvings = max(0, math.ceil(math.log2(np.abs(a).sum(axis=0).max()))) + 2
+    with mpmath.workdps(40 + halvings):
+        scaled, term = matrix / 2**halvings, mpmath.eye(len(a))
+        functions = [mpmath.zeros(len(a)) for _ in range(p + 1)]
+        for j in range(40):
+            functions = [f + term / mpmath.factorial(j + k) for k, f in enumerate(functions)]
+            term = term * scaled
+        for _ in range(halvings):
+            first = functions[0]
+            functions = [first * first] + [
+                (
+                    first * functions[k]
+                    + sum(
+                        (functions[j] / mpmath.factorial(k - j) for j in range(1, k + 1)),
+                        mpmath.zeros(len(a)),
+                    )
+                )
+                / 2**k
+                for k in range(1, p + 1)
+            ]
+        return [np.array(f.tolist(), dtype=complex) for f in functions]
+
+
+_STIFF = {
+    "stiff": np.array([[-1.0, 1e7], [0.0, -1e7]]),
+    "stiff, descending": np.array([[-1e7, 1e7], [0.0, -1.0]]),
+    "three scales": np.array([[-1.0, 1e4, 1e5], [0.0, -1e4, 1e6], [0.0, 0.0, -1e7]]),
+    "Jordan block": np.array([[0.1, 1e6], [0.0, 0.1]]),
+    "cancelling powers": np.array([[1.0, 1e6], [0.0, -1.0]]),
+    "large entry": np.array([[1.0, 1e17], [0.0, 1.0]]),
+    "nearly equal": np.array([[-20.0, 1e6], [0.0, -20.0 * (1 + 1e-9)]]),
+    "about the change of method": np.array([[8.1, 1e3, 1e3], [0.0, -7.9, 1e3], [0.0, 0.0, 7.9]]),
+    "complex": np.array([[-1 + 5j, 1e5], [0.0, -1e5j]]),
+}
+
+
+@pytest.mark.parametrize("case", _STIFF)
+def test_triangular_matrices_to_machine_precision(case):
+    a = _STIFF[case]
+    for dtype in ("float64", "float32") if a.dtype.kind == "f" else ("complex128", "complex64"):
+        exact = _in_mpmath(a.astype(dtype), 4)
+        for turned in (False, True):
+            values = phi(a.astype(dtype).T if turned else a.astype(dtype), 4)
+            for value, desired in zip(values, exact, strict=True):
+                error = np.abs((value.T if turned else value) - desired).max()
+                error /= np.abs(desired).max()
+                assert value.dtype == np.dtype(dtype)
+                assert error <= 10 * len(a) * np.finfo(dtype).eps / 2
+
+
+def test_overflow_of_triangular_matrices_is_no_nan():
+    for function in phi(np.array([[800.0, 1.0], [0.0, 1.0]]), 2):
+        assert not np.isnan(function).any() and np.isposinf(function[0, 0])
+        assert np.isfinite(function[1, 1])
+
+
 def test_batches(xp):
     rng = np.random.default_rng(1)
     members = [0 * np.eye(3), 1e-3 * rng.standard_normal((3, 3)), 50 * rng.standard_normal((3, 3))]

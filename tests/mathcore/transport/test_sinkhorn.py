@@ -262,15 +262,25 @@ def test_hard_problems_converge(clouds, dtype):
     _check_sandwich(result)
 
 
-def test_float32_says_where_its_precision_ends():
+def test_float32_is_finished_in_double():
     x, y, a, b = _measures(n=200, m=200, dtype=np.float32)
     result = sinkhorn(x, y, a, b, epsilon=0.02, tol=1e-9)
-    assert (result.converged, result.status) == (False, "precision_floor")
+    assert (result.converged, result.status) == (True, "converged")
     assert result.iterations < 1000
-    assert float(result.marginal_error) < 1e-4
-    exact = float(sinkhorn(*_measures(n=200, m=200), epsilon=0.02, tol=1e-9).value)
-    assert abs(float(result.value) - exact) <= 1e-5
-    assert all(v.dtype == np.float32 for v in (result.value, result.gap, *result.potentials))
+    double = (v.astype(np.float64) for v in (x, y, a, b / b.sum(dtype=float) * a.sum(dtype=float)))
+    exact = sinkhorn(*double, epsilon=0.02, tol=1e-11).value
+    assert result.lower_bound <= exact <= result.upper_bound
+    assert float(result.gap) <= 1e-6
+    assert all(v.dtype == np.float32 for v in (result.value, result.gap, result.marginal_error))
+    plan = transport_plan(result, x, y, a, b, epsilon=0.02)
+    assert np.abs(plan.sum(axis=0) / b - 1).max() <= 1e-6
+    assert [u.dtype for u in result.potentials] == [np.float64, np.float64]
+
+
+def test_double_says_where_its_precision_ends():
+    result = sinkhorn(*_measures(), epsilon=0.02, tol=1e-18)
+    assert (result.converged, result.status) == (False, "precision_floor")
+    assert float(result.marginal_error) < 1e-12
 
 
 def test_callback_and_progress(capsys):

@@ -46,7 +46,7 @@ def test_kernel_equals_definition(dtype, d):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_matrix_kernel_equals_definition(dtype):
     x, y, g, b = _problem(np.random.default_rng(0), 40, 1100, 2, dtype)
-    cost = costs.stored(NUMPY, costs.rows(NUMPY, costs.Points(x, y), 0, 40))
+    cost = costs.Matrix(costs.rows(NUMPY, costs.Points(x, y), 0, 40))
     ours = soft_minima.soft_rows(NUMPY, cost, g, b, 0.1)
     assert np.abs(ours - _definition(cost, g, b, 0.1)).max() <= _tolerance(x, y, g, 0.1)
 
@@ -151,7 +151,7 @@ def test_blocks_bound_the_memory(monkeypatch):
     x, y, g, b = _problem(np.random.default_rng(0), 11, 6, 2)
     want = _definition(costs.Points(x, y), g, b, 0.3)
     monkeypatch.setattr(costs, "_BLOCK_ENTRIES", 14)
-    assert [stop - start for start, stop in costs.row_blocks((x, y))] == [2] * 5 + [1]
+    assert [stop - start for start, stop in costs.row_blocks(costs.Points(x, y))] == [2] * 5 + [1]
     assert np.array_equal(_definition(costs.Points(x, y), g, b, 0.3), want)
 
 

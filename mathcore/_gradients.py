@@ -1,0 +1,102 @@
+"""What differentiating the program as it stands would do wrongly or wastefully.
+
+With `_arrays` the only file that names the array libraries.
+"""
+
+import functools
+import math
+
+import array_api_compat
+
+
+def differentiable(function, *, jvp, vjp, in_jax=True):
+    """`function` of one array, differentiated by the rules given in torch and JAX.
+
+    Parameters
+    ----------
+    function : callable
+        ``a -> y``, one array each; runs outside the gradient tape.
+    jvp : callable
+        ``(a, tangent) -> tangent of y``, linear in the tangent; JAX transposes it.
+    vjp : callable
+        ``(a, cotangent of y) -> cotangent of a`` in torch's convention: the adjoint of `jvp`.
+    in_jax : bool
+        Whether JAX takes `jvp` too, which it must be able to transpose, or differentiates the
+        function itself.
+
+    Both rules are differentiated in turn for higher derivatives. vmap and jit work through them.
+    """
+    torch_rule = functools.cache(lambda: _ruled_in_torch(function, jvp, vjp))
+    jax_rule = functools.cache(lambda: _ruled_in_jax(function, jvp))
+
+    @functools.wraps(function)
+    def ruled(a):
+        if in_jax and array_api_compat.is_jax_array(a):
+            return jax_rule()(a)
+        if array_api_compat.is_torch_array(a):
+            return torch_rule()(a)
+        return function(a)
+
+    return ruled
+
+
+def _ruled_in_jax(function, jvp):
+    import jax
+
+    ruled = jax.custom_jvp(function)
+    ruled.defjvp(lambda primals, tangents: (ruled(*primals), jvp(*primals, *tangents)))
+    return ruled
+
+
+def _ruled_in_torch(function, jvp, vjp):
+    import torch
+
+    class Ruled(torch.autograd.Function):
+        generate_vmap_rule = True
+
+        @staticmethod
+        def forward(a):
+            return function(a.detach())
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            ctx.save_for_backward(*inputs)
+            ctx.save_for_forward(*inputs)
+
+        @staticmethod
+        def backward(ctx, cotangent):
+            return vjp(*ctx.saved_tensors, cotangent)
+
+        @staticmethod
+        def jvp(ctx, tangent):
+            return jvp(*ctx.saved_tensors, tangent)
+
+    return Ruled.apply
+
+
+def masked_rounds(count, body, state, at_most):
+    """JAX's loop of `at_most` rounds ``state = body(i, state)``, those past `count` skipped.
+
+    About √at_most rounds at a time: a gradient stores what enters each of these, and repeats them.
+    It would store the state of every round, also of those skipped: 60 times the cost of the value.
+    """
+    import jax
+    from jax import lax
+
+    step, most = math.isqrt(at_most), jax.numpy.minimum(count, at_most)
+
+    def where(active, advance, state):
+        return lax.cond(active, advance, lambda s: s, state)
+
+    @jax.checkpoint
+    def several(k, state):
+        def one(j, state):
+            i = step * k + j
+            return where(i < most, lambda s: body(i, s), state)
+
+        return lax.fori_loop(0, step, one, state)
+
+    def block(k, state):
+        return where(step * k < most, lambda s: several(k, s), state)
+
+    return lax.fori_loop(0, -(-at_most // step), block, state)
