@@ -9,6 +9,7 @@ from benchmarks.runner import Case, peer
 SHAPES = [(100_000, 2), (100_000, 4), (10_000, 8), (10_000, 16), (1_000, 64)]
 SINGLE = [16, 64, 256, 1024]
 NORMS = [0.04, 3.0, 1000.0]
+GRADIENTS = [(10_000, 4), (10_000, 8), (1_000, 16), (1_000, 64), (1, 16), (1, 64), (1, 256)]
 
 
 def cases(quick):
@@ -18,7 +19,7 @@ def cases(quick):
     for n in SINGLE[:1] if quick else SINGLE:
         for norm in NORMS[1:2] if n < 256 else NORMS:
             yield _expm_case(1, n, norm)
-    for batch, n in [(1, 16)] if quick else [(10_000, 4), (1_000, 16), (1, 256)]:
+    for batch, n in GRADIENTS[-3:-2] if quick else GRADIENTS:
         yield _gradient_case(batch, n)
     for batch, m, n in [(10, 512, 64)] if quick else [(10, 512, 64), (1000, 32, 8), (1, 2000, 500)]:
         yield _volume_case(batch, m, n)
@@ -59,6 +60,15 @@ def _gradient_case(batch, n):
 
         candidates["torch's"] = lambda: in_torch(torch.linalg.matrix_exp)
         candidates["mathcore in torch"] = lambda: in_torch(mathcore.expm)
+    if jax := peer("jax"):
+        array = jax.numpy.asarray(a)
+
+        def in_jax(expm):
+            gradient = jax.jit(jax.grad(lambda x: expm(x).sum()))  # the cotangent is one throughout
+            return lambda: np.asarray(gradient(array).block_until_ready())
+
+        candidates["JAX's"] = in_jax(jax.scipy.linalg.expm)
+        candidates["mathcore in JAX"] = in_jax(mathcore.expm)
     return Case(f"value and gradient {batch:,} × {n}²", candidates, _gradients_agree)
 
 

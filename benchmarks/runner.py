@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 _SHORTEST_ROUND_S = 5e-2  # a faster candidate is repeated within a round: warm, as in use
+_PAUSE_S = 0.1  # for the threads of the candidate before, which spin on a while
 
 
 class Case(NamedTuple):
@@ -60,6 +61,9 @@ def measure(case, *, rounds=7, budget_s=20.0):
         if turn >= 3 and time.perf_counter() - start > budget_s:
             break
         for name, run in case.candidates.items():
+            time.sleep(_PAUSE_S)
+            if repeats[name] > 1:
+                run()
             seconds[name].append(_timed(run, repeats[name]))
     return Timing(case.name, {name: statistics.median(times) for name, times in seconds.items()})
 

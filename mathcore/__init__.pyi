@@ -28,11 +28,14 @@ from mathcore.matrices.probing import Estimate as Estimate
 from mathcore.matrices.pseudo_determinants import pseudo_slogdet as pseudo_slogdet
 from mathcore.matrices.trace_estimators import trace_estimate as trace_estimate
 from mathcore.transport.barycenters import barycenter as barycenter
+from mathcore.transport.critics import KantorovichCritic as KantorovichCritic
 from mathcore.transport.critics import kantorovich_critic as kantorovich_critic
 from mathcore.transport.entropic import TransportResult as TransportResult
 from mathcore.transport.entropic import sinkhorn as sinkhorn
 from mathcore.transport.entropic import sinkhorn_cost as sinkhorn_cost
 from mathcore.transport.entropic import sinkhorn_divergence as sinkhorn_divergence
+from mathcore.transport.exact import ExactTransport as ExactTransport
+from mathcore.transport.exact import SparsePlan as SparsePlan
 from mathcore.transport.exact import emd as emd
 from mathcore.transport.exact import wasserstein as wasserstein
 from mathcore.transport.gaussian import bures_wasserstein as bures_wasserstein
@@ -41,6 +44,7 @@ from mathcore.transport.one_dimensional import wasserstein_1d as wasserstein_1d
 from mathcore.transport.plans import apply_plan as apply_plan
 from mathcore.transport.plans import barycentric_map as barycentric_map
 from mathcore.transport.plans import transport_plan as transport_plan
+from mathcore.transport.sliced import SlicedEstimate as SlicedEstimate
 from mathcore.transport.sliced import sliced_wasserstein as sliced_wasserstein
 from mathcore.transport.soft_minima import soft_minimum as soft_minimum
 

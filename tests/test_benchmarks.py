@@ -26,6 +26,7 @@ def test_disagreement_is_never_timed():
 
 def test_candidates_take_turns(monkeypatch):
     monkeypatch.setattr(runner, "_SHORTEST_ROUND_S", 1e-3)
+    monkeypatch.setattr(runner, "_PAUSE_S", 0.0)
     calls = []
 
     def candidate(name):

@@ -42,6 +42,7 @@ from mathcore.testing.matrix_function_laws import logm_laws, signm_laws, sqrtm_l
 from mathcore.testing.matrix_laws import determinant_laws, expm_frechet_laws, expm_laws
 from mathcore.testing.sampler_laws import denoiser_laws, sampler_laws
 from mathcore.testing.transport_laws import sinkhorn_divergence_laws, sinkhorn_laws
+from mathcore.testing.wasserstein_laws import wasserstein_laws
 
 __all__ = [
     "strategies",
@@ -74,4 +75,5 @@ __all__ = [
     "general_solution_laws",
     "sinkhorn_laws",
     "sinkhorn_divergence_laws",
+    "wasserstein_laws",
 ]

@@ -111,30 +111,29 @@ def _two_by_two_of_any_size(entries, mantissas, exponents):
 
 
 @kernel()
-def _load(a, first, stop, w):
-    """One matrix of rows first … stop − 1 of `a` into each lane; zeros into the lanes left."""
-    lanes, size = VECTOR_BYTES // a.itemsize, a.shape[1]
+def _load(entries, size, first, stop, w):
+    """One of the matrices first … stop − 1, `size` entries each, into each lane; then zeros."""
+    lanes = VECTOR_BYTES // w.itemsize
     if stop - first < lanes or size < lanes:
         w[:] = 0
         for l in range(min(stop - first, lanes)):
             for p in range(size):
-                w[p * lanes + l] = a[first + l, p]
+                w[p * lanes + l] = entries[(first + l) * size + p]
         return
-    entries = a.reshape(-1)
     for p in range(0, size, lanes):
         place = min(p, size - lanes)  # the last square overlaps the one before
         _lane_load(entries, first * size + place, size, w, place)
 
 
 @kernel()
-def _in_range(pivots):
-    """Whether no sum can have overflowed and no digit of importance is lost."""
+def _in_range(pivots, first, lanes):
+    """Whether no sum of these lanes can have overflowed, and no digit of importance is lost."""
     count, most = 0, 2.0**80 if pivots.itemsize == 4 else 2.0**900
     for k in range(pivots.shape[0]):
-        for l in range(pivots.shape[1]):
-            size = abs(pivots[k, l])
-            count += (size < most) & (size > 1 / most)
-    return count == pivots.size
+        row = pivots[k]
+        for l in range(first, first + lanes):
+            count += (abs(row[l]) < most) & (abs(row[l]) > 1 / most)
+    return count == pivots.shape[0] * lanes
 
 
 @kernel()
@@ -144,11 +143,12 @@ def _by_elimination(a, n, first, mantissas, exponents):
     w, factors = np.empty(n * n * lanes, a.dtype), np.empty(groups * lanes, a.dtype)
     pivots = np.empty((n, groups * lanes), a.dtype)
     factors[:] = 1
+    entries, stop = a.reshape(-1), first + mantissas.size
     for g in range(groups):
-        _load(a, first + g * lanes, first + mantissas.size, w)
+        _load(entries, n * n, first + g * lanes, stop, w)
         _lane_lu(w, n, pivots, g, groups)
-        if not _in_range(pivots[:, g * lanes : (g + 1) * lanes]):  # once more, scaled
-            _load(a, first + g * lanes, first + mantissas.size, w)
+        if not _in_range(pivots, g * lanes, lanes):  # once more, scaled
+            _load(entries, n * n, first + g * lanes, stop, w)
             _lane_scale(w, n * n, factors, g)
             _lane_lu(w, n, pivots, g, groups)
     for l in range(mantissas.size):
