@@ -9,6 +9,7 @@ import pytest
 PAGE = Path(__file__).parents[3] / "docs" / "guide" / "volumes_in_flows.md"
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning")  # torch's own
 def test_volumes_in_flows():
     torch = pytest.importorskip("torch")
     blocks = re.findall(r"```\{doctest\}\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
