@@ -48,7 +48,8 @@ def expm_frechet(a, e):
 
     Notes
     -----
-    Batched, on every library, unlike ``scipy.linalg.expm_frechet``.
+    Batched, on every library, differentiable and usable under ``jax.jit``, unlike
+    ``scipy.linalg.expm_frechet``.
 
     References
     ----------
@@ -90,7 +91,8 @@ def expm_vjp(a, cotangent):
     Notes
     -----
     Value and gradient together cost 3 times the value; the backward pass of
-    ``torch.linalg.matrix_exp`` forms a 2n × 2n exponential.
+    ``torch.linalg.matrix_exp`` forms a 2n × 2n exponential. In torch this is the gradient of
+    `expm`; JAX differentiates the program of `expm` itself.
 
     Examples
     --------

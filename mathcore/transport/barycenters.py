@@ -15,6 +15,7 @@ from mathcore.transport.measures import broadcast_measures
 from mathcore.transport.soft_minima import plan_rows, soft_rows, uniform
 
 _SMALLEST_STEP = 1e-3
+_TRANSPORT_TOL, _TRANSPORT_PASSES = 1e-7, 300  # of the value and the step: second-order errors
 _WEIGHTS_TOL, _POINTS_TOL = 1e-6, 1e-3
 _MASS_TOL = 1e-6
 
@@ -264,7 +265,7 @@ def _width(xp, clouds):
 
 def _objective(xp, points, weights, clouds, shares, epsilon, known=None):
     """Σ_k λ_k OT_ε(α, β_k) − OT_ε(α, α)/2, the step its gradient asks for, and the potentials."""
-    options = Options(epsilon, 100 * _arrays.eps(points) ** (2 / 3))
+    options = Options(epsilon, _TRANSPORT_TOL, max_iterations=_TRANSPORT_PASSES)
     known = [None] * (len(clouds) + 1) if known is None else known
     problems = [(s, y, b, False) for s, (y, b) in zip(shares, clouds, strict=True)]
     problems.append((-0.5, points, weights, True))

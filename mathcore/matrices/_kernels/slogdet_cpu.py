@@ -25,7 +25,7 @@ _fma = fused_multiply_add()
 _lane_load, _lane_scale, _lane_lu = lane_load(), lane_scale(), lane_lu()
 
 
-# --- numbers as mantissa · 2^exponent -----------------------------------------------------------
+# --- numbers as mantissa · 2^exponent -------------------------------------------------------------
 
 
 @kernel()

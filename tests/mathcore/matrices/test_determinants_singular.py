@@ -163,11 +163,9 @@ def test_pfaffian_refuses_what_is_not_skew():
         pfaffian(np.eye(2))
 
 
-@pytest.mark.parametrize("dtype", ["complex64"])
-def test_dtypes_are_kept(dtype, xp):
-    a = _in(xp, np.array([[0.0, 2.0], [-2.0, 0.0]]).astype(dtype))
-    results = [adjugate(a), generalized_cross(a[:, :1]), pfaffian(a), slogpfaffian(a).sign]
-    results += [pseudo_slogdet(a).sign, inverse_update(a, a, a)]
+def test_dtypes_are_kept(xp):
+    a = _in(xp, np.array([[0.0, 2.0], [-2.0, 0.0]]).astype("complex64"))
+    results = [adjugate(a), slogpfaffian(a).sign, pseudo_slogdet(a).sign, inverse_update(a, a, a)]
     assert {x.dtype for x in results} == {a.dtype}
     assert pseudo_slogdet(a).logabsdet.dtype == slogpfaffian(a).logabspfaffian.dtype == xp.float32
 

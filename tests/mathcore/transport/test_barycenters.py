@@ -18,18 +18,17 @@ def _normal(mean, deviation):
 @pytest.mark.parametrize("law", barycenter_laws, ids=lambda law: law.__name__)
 def test_laws(law, xp):
     def found(clouds, shares, epsilon, support):
-        return barycenter(clouds, shares, epsilon=epsilon, support=support)[:2]
+        tol = 1e-3 if support is None else 1e-5
+        return barycenter(clouds, shares, epsilon=epsilon, support=support, tol=tol)[:2]
 
-    law(found, xp=xp)
+    law(found, xp=xp, max_examples=1 if _arrays.is_jax_namespace(xp) else 3)
 
 
-def test_of_two_normals_is_the_normal_between(xp):
+def test_of_two_normals_is_the_normal_between():
     """Debiased: mean and deviation are the averages, whatever ε (Janati et al. 2020, theorem 3)."""
-    grid, first, second = (
-        xp.asarray(v.tolist()) for v in (GRID, _normal(-2, 0.5), _normal(2, 1.0))
-    )
-    result = barycenter([(grid, first), (grid, second)], epsilon=0.05, support=grid)
-    w = _arrays.to_numpy(result.weights)
+    measures = [(GRID, _normal(-2, 0.5)), (GRID, _normal(2, 1.0))]
+    result = barycenter(measures, epsilon=0.05, support=GRID)
+    w = result.weights
     mean = w @ GRID[:, 0]
     assert result.status == "converged"
     assert mean == pytest.approx(0, abs=1e-3)
