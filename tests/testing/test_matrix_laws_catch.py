@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from mathcore import det, expm_frechet
+from mathcore import det, expm, expm_frechet
 from mathcore.testing import determinant_laws, expm_frechet_laws, expm_laws
 
 
@@ -187,8 +187,8 @@ def test_every_law_of_the_determinant_catches_something(law):
 
 
 def test_the_right_functions_pass():
-    for law in expm_laws:
-        law(_exponential, dtype="float64", max_examples=10)
+    for law in expm_laws:  # SciPy's loses hundreds of eps on some triangular matrices
+        law(expm, dtype="float64", max_examples=10)
     for law in determinant_laws:
         law(det, dtype="float64", max_examples=10)
     for law in expm_frechet_laws:
