@@ -29,6 +29,7 @@ from mathcore.matrices.taylor_polynomials import (
     taylor_15,
     taylor_21,
 )
+from mathcore.matrices.triangular_diagonals import exponential_difference, with_diagonals
 
 STRUCTURES = (
     None,
@@ -278,24 +279,11 @@ def most_squarings(count):
 
 
 def _with_exact_diagonals(xp, x, a):
-    """x ≈ e^A, A upper triangular, with its diagonal and first superdiagonal recomputed.
-
-    Al-Mohy & Higham 2009, code fragment 2.1; the divided difference of exp without overflow.
-    """
+    """x ≈ e^A, A upper triangular, with its diagonal and first superdiagonal recomputed."""
     values = xp.linalg.diagonal(a)
-    row = xp.arange(a.shape[-1], device=_arrays.device(a))
-    x = xp.where(row[:, None] == row, xp.exp(values)[..., None, :], x)
-    left, right = values[..., :-1], values[..., 1:]
-    right_is_top = _arrays.real_part(right) > _arrays.real_part(left)
-    top, gap = (
-        xp.where(right_is_top, right, left),
-        xp.where(right_is_top, right - left, left - right),
-    )
-    equal = gap == 0
-    quotient = xp.where(equal, 1.0, -xp.expm1(-gap) / xp.where(equal, 1.0, gap))
-    above = xp.linalg.diagonal(a, offset=1) * xp.exp(top) * quotient
-    padded = xp.concat([xp.zeros_like(values[..., :1]), above], axis=-1)
-    return xp.where(row[:, None] + 1 == row, padded[..., None, :], x)
+    quotients = exponential_difference(xp, values[..., :-1], values[..., 1:])
+    above = xp.linalg.diagonal(a, offset=1) * quotients
+    return with_diagonals(xp, x, xp.exp(values), above)
 
 
 def _num_squarings(xp, b, b2, b3, e, theta):

@@ -1,7 +1,6 @@
 """The diagonal and first superdiagonal of φ_k of an upper triangular matrix, to full accuracy.
 
-They are φ_k(λ_i) and a_{i,i+1} φ_k[λ_i, λ_{i+1}], as Al-Mohy & Higham, SIAM J. Matrix Anal. Appl.
-31 (2009), code fragment 2.1, has them for k = 0. For k ≥ 1 with moderate arguments
+They are φ_k(λ_i) and a_{i,i+1} φ_k[λ_i, λ_{i+1}]. For k ≥ 1 with moderate arguments
 
     φ_k(z) = ∫₀¹ e^{(1−s)z} s^{k−1} / (k − 1)! ds,
 
@@ -16,7 +15,7 @@ import math
 
 import numpy as np
 
-from mathcore import _arrays
+from mathcore.matrices.triangular_diagonals import exponential_difference, with_diagonals
 
 _LARGE = 8.0  # |z| beyond which the recurrence is used, or p if that is larger
 _NODES = 16  # exact to 2⁻⁵³ for |z| ≤ 8
@@ -25,23 +24,15 @@ _NODES = 16  # exact to 2⁻⁵³ for |z| ≤ 8
 def with_exact_diagonals(xp, functions, a):
     """`functions` (..., p + 1, n, n), φ_0 … φ_p of upper triangular `a`, with these two renewed."""
     p, z = functions.shape[-3] - 1, xp.linalg.diagonal(a)
-    on, above = _values(xp, z, p), _differences(xp, z[..., :-1], z[..., 1:], p)
+    above = _differences(xp, z[..., :-1], z[..., 1:], p)
     above = above * xp.linalg.diagonal(a, offset=1)[..., None, :]
-    above = xp.concat([xp.zeros_like(on[..., :1]), above], axis=-1)
-    row = xp.arange(a.shape[-1], device=_arrays.device(a))
-    for place, new in ((row[:, None] == row, on), (row[:, None] + 1 == row, above)):
-        # what overflows on the way is left as it is
-        usable = place & xp.isfinite(new)[..., None, :]
-        functions = xp.where(usable, new[..., None, :], functions)
-    return functions
-
-
-def exponential_difference(xp, x, y):
-    """Divided difference exp[x, y] = (e^x − e^y) / (x − y) without overflow on the way."""
-    y_is_top = _arrays.real_part(y) > _arrays.real_part(x)
-    top, gap = xp.where(y_is_top, y, x), xp.where(y_is_top, y - x, x - y)
-    equal = gap == 0
-    return xp.exp(top) * xp.where(equal, 1.0, -xp.expm1(-gap) / xp.where(equal, 1.0, gap))
+    renewed = (_values(xp, z, p), above)
+    # what overflows on the way is left as it is
+    usable = (
+        xp.where(xp.isfinite(new), new, xp.linalg.diagonal(functions, offset=k))
+        for k, new in enumerate(renewed)
+    )
+    return with_diagonals(xp, functions, *usable)
 
 
 def _values(xp, z, p):
