@@ -93,6 +93,14 @@ class _Emitter:
     def store(self, value, pointer, index):
         self.builder.store(value, self.builder.gep(pointer, [index]), align=self._align)
 
+    def prefetch(self, pointer, index):
+        """Ask for a vector that is to be read later, into the second cache."""
+        place, number = self._ir.IntType(8).as_pointer(), self._ir.IntType(32)
+        kind = self._ir.FunctionType(self._ir.VoidType(), [place, number, number, number])
+        ask = self.builder.module.declare_intrinsic("llvm.prefetch", [place], kind)
+        at = self.builder.bitcast(self.builder.gep(pointer, [index]), place)
+        self.builder.call(ask, [at, number(0), number(2), number(1)])  # to read, moderately, data
+
     def fused(self, x, y, total):
         product = self.builder.fmul(x, y, flags=_CONTRACT)
         return self.builder.fadd(product, total, flags=_CONTRACT)

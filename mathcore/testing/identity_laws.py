@@ -4,7 +4,7 @@ from mathcore.testing import strategies
 from mathcore.testing.laws import REAL_AND_COMPLEX, law
 
 
-def check_identity(identity, *, xp=None, dtype="float64", max_examples=15):
+def check_identity(identity, *, xp=None, dtype="float64", max_examples=None):
     """Raise AssertionError, with the smallest counterexample found, where `identity` is false.
 
     Parameters
@@ -13,7 +13,8 @@ def check_identity(identity, *, xp=None, dtype="float64", max_examples=15):
     xp : namespace, optional
         Array library (NumPy).
     dtype : str
-    max_examples : int
+    max_examples : int, optional
+        15; fewer for JAX.
 
     Examples
     --------
@@ -22,7 +23,10 @@ def check_identity(identity, *, xp=None, dtype="float64", max_examples=15):
     >>> check_identity(identities.get("det_exp"))
     """
 
-    @law(dtypes=REAL_AND_COMPLEX, args=lambda dtype: identity.strategy(strategies, dtype))
+    def arguments(dtype):
+        return identity.strategy(strategies, dtype)
+
+    @law(dtypes=REAL_AND_COMPLEX, max_examples=15, args=arguments)
     def holds(identity, xp, args):
         residual, tolerance = identity.compare(*args)
         if not residual <= tolerance:

@@ -21,7 +21,8 @@ def law(*, dtypes=REAL, max_examples=25, **arguments):
     dtypes : tuple of str
         The dtypes the law is stated for; the first call argument of every strategy.
     max_examples : int
-        How many examples Hypothesis draws.
+        How many examples Hypothesis draws; for JAX, which compiles every operation anew for every
+        shape, a fifth of them.
     **arguments : callable
         For each example ``dtype -> strategy`` of NumPy arrays, tuples of them, or plain values.
 
@@ -39,14 +40,15 @@ def law(*, dtypes=REAL, max_examples=25, **arguments):
     ...     assert trace(a) == trace(xp.matrix_transpose(a))
     >>> transpose_keeps_the_trace(np.trace)
     """
+    most = max_examples
 
     def decorate(check):
         @functools.wraps(check)
-        def run(function, *, xp=None, dtype="float64", max_examples=max_examples):
+        def run(function, *, xp=None, dtype="float64", max_examples=None):
             namespace = array_api_compat.numpy if xp is None else xp
 
             @settings(
-                max_examples=max_examples,
+                max_examples=max_examples or num_examples(namespace, most),
                 deadline=None,
                 suppress_health_check=list(HealthCheck),
                 print_blob=False,
@@ -66,6 +68,11 @@ def law(*, dtypes=REAL, max_examples=25, **arguments):
         return run
 
     return decorate
+
+
+def num_examples(xp, most):
+    """`most`, or what is left of it where every new shape is compiled."""
+    return max(2, most // 5) if array_api_compat.is_jax_namespace(xp) else most
 
 
 def to_backend(xp, value):

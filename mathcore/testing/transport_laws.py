@@ -375,8 +375,8 @@ sinkhorn_batch_laws = (batch_is_its_members,)
 @law(max_examples=3, x=_clouds, a=_weights, epsilon=_epsilons)
 def barycenter_of_one_is_itself(barycenter, xp, x, a, epsilon):
     """On its own support a measure is the barycenter of itself: debiased, hence not blurred."""
-    x = 3 * _grid(xp, x)
-    _, weights = barycenter([(x, a), (x, a)], [0.5, 0.5], epsilon / 4, x)
+    x = _grid(xp, x)
+    _, weights = barycenter([(x, a), (x, a)], [0.5, 0.5], epsilon + 0.5, x)
     check_close(xp, weights, a, tolerance=1e-3, what="barycenter(a, a) = a")
 
 

@@ -198,7 +198,11 @@ def _words(xp, certificate, state, options, converged, stopped):
     """The status of every member."""
     finite = xp.isfinite(certificate.value)
     spent = state.iterations >= options.max_iterations
-    members = (_arrays.to_numpy(v).reshape(-1) for v in (converged, finite, spent))
+    known = (converged, finite, spent)
+    if converged.ndim == 0:  # torch.func's tensors give numbers but no arrays
+        members = ([_arrays.concrete(v)] for v in known)
+    else:
+        members = (_arrays.to_numpy(v).reshape(-1) for v in known)
     return [_word(*member, bool(stopped)) for member in zip(*members, strict=True)]
 
 

@@ -152,23 +152,18 @@ def product_cost(xp, cost, u, v):
             weights = u[..., start:stop, None] * v[..., None, :]
             total = total + xp.sum(weights * xp.where(weights > 0, c, 0.0), axis=(-2, -1))
         return total
-    x, y = _centred(xp, cost)
+    x, y = costs.centred(xp, cost)
     squares = dot(xp, u, xp.sum(x * x, axis=-1)) * xp.sum(v, axis=-1)
     squares = squares + dot(xp, v, xp.sum(y * y, axis=-1)) * xp.sum(u, axis=-1)
     means = (xp.sum(u[..., None] * x, axis=-2), xp.sum(v[..., None] * y, axis=-2))
     return squares - 2 * xp.sum(means[0] * means[1], axis=-1)
 
 
-def _centred(xp, cost):
-    centre = xp.mean(cost.y, axis=-2, keepdims=True)
-    return cost.x - centre, cost.y - centre
-
-
 def transport_cost(xp, cost, a, b, certificate, epsilon):
     """⟨P, C⟩ of the Gibbs plan."""
     f, g = certificate.f, certificate.g
     if isinstance(cost, costs.Points):
-        x, y = _centred(xp, cost)
+        x, y = costs.centred(xp, cost)
         images = plan_rows(xp, cost, f, g, b, y, epsilon)
         squares = xp.sum(a * certificate.row_ratio * xp.sum(x * x, axis=-1), axis=-1)
         squares = squares + xp.sum(b * certificate.column_ratio * xp.sum(y * y, axis=-1), axis=-1)

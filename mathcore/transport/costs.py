@@ -120,6 +120,12 @@ def rows(xp, cost, start, stop):
     return xp.where(c > 0, c, 0.0)
 
 
+def centred(xp, cost):
+    """The points about the mean of y: what is expanded loses fewer digits."""
+    centre = xp.mean(cost.y, axis=-2, keepdims=True)
+    return cost.x - centre, cost.y - centre
+
+
 def spread(xp, cost):
     """An upper bound, up to rounding, of the largest minus the smallest finite cost."""
     if isinstance(cost, Matrix):

@@ -1,4 +1,4 @@
-"""Entropic optimal transport: Sinkhorn's algorithm with certificates and exact first gradients.
+"""Entropic optimal transport: Sinkhorn's algorithm with certificates and exact derivatives.
 
 Cuturi, "Sinkhorn distances", NeurIPS 2013; the log domain, ε-scaling and stopping rule as in Peyré
 & Cuturi, "Computational Optimal Transport", 2019, section 4.4.
@@ -94,9 +94,12 @@ def sinkhorn(
     ``reg_type="kl"`` and no bounds.
 
     In torch and JAX, `value` has the exact first derivatives in x, y, a, b (and in what a callable
-    cost closes over), at the accuracy of the potentials; second derivatives are not those of the
-    value. The loop is never differentiated, so memory does not grow with the iterations. Under
-    ``jax.jit`` values are not checked, and the callback, the bar and `gap_tol` are not available.
+    cost closes over), at the accuracy of the potentials, and the exact second ones: a product with
+    the Hessian is a linear system, solved by conjugate gradients. Third derivatives raise in torch
+    and are wrong in JAX. Weights move along with the mass of the other side; the constant in (f, g)
+    is arbitrary. The loop is never differentiated, so memory does not grow with the iterations;
+    first derivatives take O(n + m), in torch the second too. Under ``jax.jit`` values are not
+    checked, and the callback, the bar and `gap_tol` are not available.
 
     References
     ----------
@@ -146,8 +149,12 @@ def _between_clouds(xp, points, weights, cost, method, options, *, symmetric=Fal
         return solve(xp, chosen, a, b, options, symmetric=symmetric, iterations=iterations)
 
     result = in_double(xp, solved(at[0].dtype, options, 0), solved, options)
-    pairs = _slopes(xp, result, points, weights, cost, options)
-    return result._replace(value=slopes.attach(xp, result.value, pairs))
+    if callable(cost) or cost != "sqeuclidean":
+        matrix = costs.as_cost(xp, *points, cost, "stored").c
+        solved_cost, arguments = costs.Matrix(_arrays.detach(matrix)), (matrix, *weights)
+    else:
+        solved_cost, arguments = costs.Points(*at[:2]), (*points, *weights)
+    return result._replace(value=slopes.entropic_value(xp, result, solved_cost, arguments, options))
 
 
 @_arrays.halves_in_float32
@@ -186,8 +193,8 @@ def sinkhorn_cost(
 
     Notes
     -----
-    `value` has exact first derivatives in `cost_matrix` (the plan), `a` and `b`. Unlike POT's
-    ``ot.sinkhorn`` the kernel exp(−C/ε) is never formed: no ε underflows.
+    `value` has exact derivatives in `cost_matrix` (the plan), `a` and `b`, as in `sinkhorn`. Unlike
+    POT's ``ot.sinkhorn`` the kernel exp(−C/ε) is never formed: no ε underflows.
 
     Examples
     --------
@@ -222,8 +229,8 @@ def sinkhorn_cost(
         return solve(xp, costs.Matrix(c), a, b, options, iterations=iterations)
 
     result = in_double(xp, solved(c.dtype, options, 0), solved, options)
-    pairs = slopes.of_matrix(xp, result, c, a, b, options)
-    return result._replace(value=slopes.attach(xp, result.value, pairs))
+    value = slopes.entropic_value(xp, result, costs.Matrix(at[0]), (c, a, b), options)
+    return result._replace(value=value)
 
 
 @_arrays.halves_in_float32
@@ -249,8 +256,7 @@ def sinkhorn_divergence(
     Returns
     -------
     array (...)
-        ≥ 0 for the two named costs, 0 on equal measures, differentiable to first order as
-        `sinkhorn` is.
+        ≥ 0 for the two named costs, 0 on equal measures, twice differentiable as `sinkhorn` is.
 
     Raises
     ------
@@ -303,11 +309,3 @@ def _term(xp, points, weights, cost, method, options, *, symmetric):
             stacklevel=4,
         )
     return result.value
-
-
-def _slopes(xp, result, points, weights, cost, options):
-    """(slope, argument) for everything `value` depends on."""
-    if not callable(cost) and cost == "sqeuclidean":
-        return slopes.of_points(xp, result, *points, *weights, options)
-    c = costs.as_cost(xp, *points, cost, "stored").c
-    return slopes.of_matrix(xp, result, c, *weights, options)

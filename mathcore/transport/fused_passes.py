@@ -72,7 +72,8 @@ class FusedPass:
 
     def _sums(self, f, h, bits, active, damping):
         """log₂ of the row sums, and the column sums of the plan."""
-        from mathcore.transport._kernels.soft_minimum_cpu import absorbed_pass, fused_pass, launch
+        from mathcore.transport._kernels.absorbed_pass_cpu import absorbed_pass
+        from mathcore.transport._kernels.soft_minimum_cpu import fused_pass, launch
 
         rows = self._row_weights.shape[1]
         chunks = max(1, min(_MOST_CHUNKS, rows // _CHUNK_ROWS))

@@ -1,17 +1,21 @@
-"""First derivatives of the entropic value, by the envelope theorem, without a tape.
+"""Derivatives of the entropic value, by the envelope theorem, without a tape.
 
-At the optimum the potentials do not move the value, so its derivatives are partial ones: f and g in
-the weights, the plan P in the cost (Peyré & Cuturi 2019, section 4.6 and proposition 9.2).
+At the optimum the potentials do not move the value, so its first derivatives are partial ones: f
+and g in the weights, the plan P in the cost (Peyré & Cuturi 2019, section 4.6 and proposition 9.2).
+The second are those of `curvature`.
 """
 
-from mathcore import _arrays
+import math
+
+from mathcore import _arrays, _gradients
 from mathcore.transport import costs
 from mathcore.transport.certificates import gibbs_plan
+from mathcore.transport.curvature import Optimum, hessian_product
 from mathcore.transport.soft_minima import plan_rows
 
 
 def attach(xp, value, pairs):
-    """`value` with the derivative Σ ⟨slope, argument⟩ in every (slope, argument)."""
+    """`value` with the first derivative Σ ⟨slope, argument⟩ in every (slope, argument)."""
     for slope, argument in pairs:
         at = _arrays.detach(argument)
         if at is not argument:  # else the library has no gradients
@@ -22,18 +26,47 @@ def attach(xp, value, pairs):
     return value
 
 
-def of_points(xp, result, x, y, a, b, options):
-    """∂x_i = 2 Σ_j P_ij (x_i − y_j), ∂y_j likewise, and those of the weights."""
-    weights = of_weights(xp, result, a, b, options)
-    x_at, y_at, a, b = (_arrays.detach(v) for v in (x, y, a, b))
-    if x_at is x:
-        return weights
-    f, g = (xp.astype(u, x.dtype) for u in result.potentials)
-    centre = xp.mean(y_at, axis=-2, keepdims=True)
-    x_at, y_at = x_at - centre, y_at - centre
-    dx = _pull(xp, costs.Points(x_at, y_at), f, g, a, b, options.epsilon)
-    dy = _pull(xp, costs.Points(y_at, x_at), g, f, b, a, options.epsilon)
-    return ((dx, x), (dy, y), *weights)
+def entropic_value(xp, result, cost, arguments, options):
+    """The value of `result` as a function of `arguments`: (x, y, a, b), or (C, a, b).
+
+    `cost` and the arguments are those of the problem solved; `cost` carries no gradient.
+    """
+    value = result.value
+    still = [_arrays.detach(v) for v in arguments]
+    carried = [k for k, v in enumerate(arguments) if still[k] is not v]
+    if not carried:  # the library has no gradients
+        return value
+    a, b = still[-2:]
+    f, g = (xp.astype(u, a.dtype) for u in result.potentials)
+    at = Optimum(cost, a, b, f, g, options.epsilon, options.penalty)
+    shapes = [tuple(arguments[k].shape[value.ndim :]) for k in carried]
+
+    def packed(parts):
+        flat = [xp.reshape(parts[k], (*value.shape, -1)) for k in carried]
+        return flat[0] if len(flat) == 1 else xp.concat(flat, axis=-1)
+
+    def product(flat):
+        direction = [xp.zeros_like(v) for v in still]
+        start = 0
+        for k, shape in zip(carried, shapes, strict=True):
+            stop = start + math.prod(shape)
+            direction[k] = xp.reshape(flat[..., start:stop], (*value.shape, *shape))
+            start = stop
+        return packed(hessian_product(xp, at, direction))
+
+    slopes = packed(_first(xp, at))
+    return _gradients.with_derivatives(packed(arguments), value, slopes, product)
+
+
+def _first(xp, at):
+    """∂C = P or ∂x_i = 2 Σ_j P_ij (x_i − y_j), ∂y_j likewise; ∂a, ∂b."""
+    weights = _of_weights(xp, at, at.f, at.b), _of_weights(xp, at, at.g, at.a)
+    if isinstance(at.cost, costs.Matrix):
+        return gibbs_plan(xp, at.cost.c, at.a, at.b, at.f, at.g, at.epsilon), *weights
+    x, y = costs.centred(xp, at.cost)
+    dx = _pull(xp, costs.Points(x, y), at.f, at.g, at.a, at.b, at.epsilon)
+    dy = _pull(xp, costs.Points(y, x), at.g, at.f, at.b, at.a, at.epsilon)
+    return dx, dy, *weights
 
 
 def _pull(xp, cost, f, g, a, b, epsilon):
@@ -43,33 +76,15 @@ def _pull(xp, cost, f, g, a, b, epsilon):
     return 2 * a[..., None] * (sums[..., -1:] * x - sums[..., :-1])
 
 
-def of_matrix(xp, result, c, a, b, options):
-    """∂C = P, and those of the weights."""
-    weights = of_weights(xp, result, a, b, options)
-    at = _arrays.detach(c)
-    if at is c:
-        return weights
-    a, b = _arrays.detach(a), _arrays.detach(b)
-    f, g = (xp.astype(u, c.dtype) for u in result.potentials)
-    return ((gibbs_plan(xp, at, a, b, f, g, options.epsilon), c), *weights)
+def _of_weights(xp, at, u, other):
+    """u − ε + ε Σ other; with a penalty ρ − (ρ + ε) e^{−u/ρ} + ε Σ other.
 
-
-def of_weights(xp, result, a, b, options):
-    """∂a = f, ∂b = g; with a penalty ∂a = ρ − (ρ + ε) e^{−f/ρ} + ε Σb.
-
-    None where a point has neither weight nor arc.
+    Where a point has neither weight nor arc there is none: zero.
     """
-    f, g = result.potentials
-    return (
-        (_of_one_weight(xp, f, a, b, options), a),
-        (_of_one_weight(xp, g, b, a, options), b),
-    )
-
-
-def _of_one_weight(xp, u, own, other, options):
-    u = xp.where(xp.isfinite(u), xp.astype(u, own.dtype), 0.0)
-    rho = options.penalty
+    reached, u = xp.isfinite(u), xp.where(xp.isfinite(u), u, 0.0)
+    mass, rho = xp.sum(other, axis=-1)[..., None], at.penalty
     if rho is None:
-        return u
-    mass = _arrays.detach(xp.sum(other, axis=-1))[..., None]
-    return -rho * xp.expm1(-u / rho) - options.epsilon * (xp.exp(-u / rho) - mass)
+        slope = u + at.epsilon * (mass - 1)
+    else:
+        slope = -rho * xp.expm1(-u / rho) - at.epsilon * (xp.exp(-u / rho) - mass)
+    return xp.where(reached, slope, 0.0)

@@ -18,7 +18,7 @@ from mathcore._vectors import VECTOR_BYTES
 from mathcore.transport._kernels.score_rows_cpu import ROWS, cost_rows, point_rows
 
 TILE = 128  # vectors of columns added up in the arrays' own precision
-_FLUSH = 128  # rows likewise
+FLUSH = 128  # rows likewise
 _WORTH_THREADS = 2**17  # entries; on a busy machine waking a thread takes milliseconds
 # Sums run in several lanes: what the compiler may reassociate here.
 _SUM_FASTMATH = SAFE_FASTMATH | {"reassoc"}
@@ -85,13 +85,13 @@ def _weigh_rows(h, guess, x, y_t, c, scale, e, by_lane, shift, total):
 
 
 @kernel()
-def _buffers(h):
+def buffers(h):
     lanes = VECTOR_BYTES // h.itemsize
     return np.empty((ROWS, lanes), h.dtype), np.empty(ROWS, h.dtype), np.empty(ROWS)
 
 
 @kernel(fastmath=_SUM_FASTMATH)
-def _add_rows(sums, rows, w):
+def add_rows(sums, rows, w):
     e0, e1, e2, e3 = rows[0], rows[1], rows[2], rows[3]
     w0, w1, w2, w3 = w[0], w[1], w[2], w[3]
     for j in range(sums.shape[0]):
@@ -120,7 +120,7 @@ def _dot_rows(rows, v, by_lane, total):
 
 
 @kernel()
-def _rows_of(chunk, chunks, n):
+def rows_of(chunk, chunks, n):
     """First and last row of a chunk; n is a multiple of ROWS."""
     size = -(-n // (ROWS * chunks)) * ROWS
     return min(chunk * size, n), min((chunk + 1) * size, n)
@@ -141,7 +141,7 @@ def log_sum(x, y_t, c, scale, h, guess, out):
     blocks = n // ROWS
     for task in prange(members * blocks):
         k, i = task // blocks, task % blocks * ROWS
-        by_lane, shift, total = _buffers(h)
+        by_lane, shift, total = buffers(h)
         e = np.empty((ROWS, h.shape[1]), h.dtype)
         rows = slice(i, i + ROWS)
         _weigh_rows(
@@ -163,10 +163,10 @@ def fused_pass(x, y_t, c, scale, h, a, guess, active, damping, kept, shifts, out
     chunks, n = sums.shape[1], out.shape[1]
     for task in prange(sums.shape[0] * chunks):
         k, chunk = task // chunks, task % chunks
-        by_lane, shift, total = _buffers(h)
+        by_lane, shift, total = buffers(h)
         one = np.empty((ROWS, h.shape[1]), h.dtype)
         part, w = np.zeros(h.shape[1], h.dtype), np.empty(ROWS, h.dtype)
-        first, last = _rows_of(chunk, chunks, n if active[k] else 0)
+        first, last = rows_of(chunk, chunks, n if active[k] else 0)
         for i in range(first, last, ROWS):
             rows = slice(i, i + ROWS)
             e = kept[k, rows] if kept.shape[1] > 0 else one
@@ -183,15 +183,15 @@ def fused_pass(x, y_t, c, scale, h, a, guess, active, damping, kept, shifts, out
                 total,
             )
             shifts[k, rows] = shift
-            _close_rows(a[k, rows], shift, total, damping[k], out[k, rows], w)
-            _add_rows(part, e, w)
-            if (i - first) % _FLUSH == _FLUSH - ROWS or i + ROWS == last:
+            close_rows(a[k, rows], shift, total, damping[k], out[k, rows], w)
+            add_rows(part, e, w)
+            if (i - first) % FLUSH == FLUSH - ROWS or i + ROWS == last:
                 sums[k, chunk] += part
                 part[:] = 0
 
 
 @kernel()
-def _close_rows(a, shift, total, damping, out, w):
+def close_rows(a, shift, total, damping, out, w):
     """The sums of four rows in log₂, and the weights that make their sums a·2^(damping·out)."""
     for r in range(ROWS):
         out[r] = shift[r] + math.log2(total[r])
@@ -203,32 +203,13 @@ def _close_rows(a, shift, total, damping, out, w):
 
 
 @kernel(parallel=True)
-def absorbed_pass(kept, shifts, v, a, active, damping, out, sums):
-    """`fused_pass` for h + log₂ v, from the exponentials it kept: no new ones."""
-    chunks, n = sums.shape[1], out.shape[1]
-    for task in prange(sums.shape[0] * chunks):
-        k, chunk = task // chunks, task % chunks
-        by_lane, _, total = _buffers(v)
-        part, w = np.zeros(v.shape[1], v.dtype), np.empty(ROWS, v.dtype)
-        first, last = _rows_of(chunk, chunks, n if active[k] else 0)
-        for i in range(first, last, ROWS):
-            rows = slice(i, i + ROWS)
-            _dot_rows(kept[k, rows], v[k], by_lane, total)
-            _close_rows(a[k, rows], shifts[k, rows], total, damping[k], out[k, rows], w)
-            _add_rows(part, kept[k, rows], w)
-            if (i - first) % _FLUSH == _FLUSH - ROWS or i + ROWS == last:
-                sums[k, chunk] += part
-                part[:] = 0
-
-
-@kernel(parallel=True)
 def sum_products(x, y_t, c, scale, h, shift, v_t, out):
     """out_ir = Σ_j 2^(score_ij − shift_i) v_rj: v_t (k, r, width), shift (k, n), out (k, n, r)."""
     members, n, columns = out.shape
     blocks = n // ROWS
     for task in prange(members * blocks):
         k, i = task // blocks, task % blocks * ROWS
-        by_lane, _, total = _buffers(h)
+        by_lane, _, total = buffers(h)
         e = np.empty((ROWS, h.shape[1]), h.dtype)
         rows = slice(i, i + ROWS)
         _row_sums(h[k], shift[k, rows], x[k, rows], y_t[k], c[k, rows], scale[k], e, by_lane, total)

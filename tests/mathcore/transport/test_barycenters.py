@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-from mathcore import _arrays
-from mathcore.testing.transport_laws import barycenter_laws
 from mathcore.transport.barycenters import barycenter
 
 GRID = np.linspace(-6, 6, 121)[:, None]
@@ -13,15 +11,6 @@ GRID = np.linspace(-6, 6, 121)[:, None]
 def _normal(mean, deviation):
     w = np.exp(-((GRID[:, 0] - mean) ** 2) / (2 * deviation**2))
     return w / w.sum()
-
-
-@pytest.mark.parametrize("law", barycenter_laws, ids=lambda law: law.__name__)
-def test_laws(law, xp):
-    def found(clouds, shares, epsilon, support):
-        tol = 1e-3 if support is None else 1e-5
-        return barycenter(clouds, shares, epsilon=epsilon, support=support, tol=tol)[:2]
-
-    law(found, xp=xp, max_examples=1 if _arrays.is_jax_namespace(xp) else 3)
 
 
 def test_of_two_normals_is_the_normal_between():

@@ -1,41 +1,14 @@
-"""Exact transport: laws on every library, oracles, certificates, gradients, edges, errors."""
+"""Exact transport: oracles, certificates, gradients, edges, errors."""
 
 import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment, linprog
 
 from mathcore import _arrays
-from mathcore.testing import parametrize_with_laws
-from mathcore.testing.wasserstein_laws import wasserstein_laws
 from mathcore.transport import ground_costs, minimum_cost, short_lists
 from mathcore.transport.exact import emd, wasserstein
 
 EPS = 2.0**-52
-
-
-def _solve(x, y, a, b, p):
-    result = wasserstein(x, y, a, b, p=p)
-    return result.value, _dense(result.plan, x), *result.potentials
-
-
-def _dense(plan, like):
-    rows, columns, mass = (_arrays.to_numpy(v) for v in plan)
-    dense = np.zeros((int(rows.max()) + 1, int(columns.max()) + 1))
-    np.add.at(dense, (rows, columns), mass)
-    return _arrays.from_numpy(dense.tolist(), like)
-
-
-def _solve_in_full(x, y, a, b, p):
-    """The plan padded to (n, m): the last points may carry no mass."""
-    value, plan, f, g = _solve(x, y, a, b, p)
-    full = np.zeros((x.shape[0], y.shape[0]))
-    full[: plan.shape[0], : plan.shape[1]] = _arrays.to_numpy(plan)
-    return value, _arrays.from_numpy(full.tolist(), x), f, g
-
-
-@parametrize_with_laws(wasserstein_laws)
-def test_wasserstein(law, xp):
-    law(_solve_in_full, xp=xp)
 
 
 def _measures(n=30, m=20, d=2, seed=0):

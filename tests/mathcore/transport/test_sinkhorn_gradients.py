@@ -1,4 +1,4 @@
-"""First derivatives of the value and of the divergence; jit and vmap."""
+"""First derivatives of the value and of the divergence; jit, vmap and torch.func."""
 
 import numpy as np
 import pytest
@@ -149,3 +149,13 @@ def test_vmap():
     values = jax.jit(jax.vmap(lambda x: sinkhorn(x, y, a, b, epsilon=0.5).value))(batch)
     want = [float(sinkhorn(v, y, a, b, epsilon=0.5).value) for v in batch]
     assert np.asarray(values) == pytest.approx(want, rel=1e-7)
+
+
+@pytest.mark.parametrize("transform", ["grad", "jacrev"])
+def test_torch_func(transform):
+    torch = pytest.importorskip("torch")
+    x, y, a, b = (torch.tensor(v) for v in _measures())
+    got = getattr(torch.func, transform)(lambda x: _value(x, y, a, b))(x)
+    tape = x.clone().requires_grad_(True)
+    _value(tape, y, a, b).backward()
+    assert torch.allclose(got, tape.grad, atol=1e-13)

@@ -11,7 +11,6 @@ from mathcore import (
     sinkhorn_divergence,
     transport_plan,
 )
-from mathcore.testing.transport_laws import sinkhorn_batch_laws, unbalanced_laws
 
 
 def _measures(batch=(), n=12, m=9, d=2, dtype=np.float64):
@@ -20,21 +19,6 @@ def _measures(batch=(), n=12, m=9, d=2, dtype=np.float64):
     a, b = rng.random((*batch, n)) + 0.1, rng.random((*batch, m)) + 0.1
     a, b = (w / w.sum(axis=-1, keepdims=True) for w in (a, b))
     return [v.astype(dtype) for v in (x, y, a, b)]
-
-
-def _penalised(x, y, a, b, epsilon, rho):
-    result = sinkhorn(x, y, a, b, epsilon=epsilon, marginal_penalty=rho, tol=1e-8)
-    return result.value, transport_plan(result, x, y, a, b, epsilon=epsilon)
-
-
-@pytest.mark.parametrize("law", unbalanced_laws, ids=lambda law: law.__name__)
-def test_unbalanced_laws(law, xp):
-    law(_penalised, xp=xp)
-
-
-@pytest.mark.parametrize("law", sinkhorn_batch_laws, ids=lambda law: law.__name__)
-def test_batch_laws(law, xp):
-    law(lambda *v: sinkhorn(*v[:4], epsilon=v[4]).value, xp=xp)
 
 
 @pytest.mark.parametrize("rho", [0.1, 1.0, 100.0])
