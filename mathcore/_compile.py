@@ -7,10 +7,11 @@ import numba
 SAFE_FASTMATH = frozenset({"contract", "nsz"})
 
 
-def kernel(*, parallel=False, fastmath=SAFE_FASTMATH, inline="never"):
+def kernel(*, parallel=False, fastmath=SAFE_FASTMATH, inline="never", cache=True):
     """``numba.njit`` as this library uses it: cached where it can be, nogil, no Python errors.
 
     A read-only installation without a writable home cannot cache; it compiles each process instead.
+    A kernel that takes a user's function must not: the cache would ask for it again by its name.
     """
 
     def compile_(function):
@@ -22,7 +23,7 @@ def kernel(*, parallel=False, fastmath=SAFE_FASTMATH, inline="never"):
             "inline": inline,
         }
         try:
-            return numba.njit(cache=True, **options)(function)
+            return numba.njit(cache=cache, **options)(function)
         except RuntimeError as error:
             if "cannot cache" not in str(error):
                 raise

@@ -40,6 +40,16 @@ _INTEGRATION = _integration_matrix()
 _RIGHT_ENDS = np.ones(NODES + 1)  # T_k(1)
 _LEFT_ENDS = (-1.0) ** np.arange(NODES + 1)  # T_k(−1)
 
+# Node values to integrals from −1 to each node.
+INTEGRALS_TO_NODES = (
+    (
+        np.polynomial.chebyshev.chebvander(_POINTS, NODES)
+        - np.polynomial.chebyshev.chebvander([-1.0], NODES)
+    )
+    @ _INTEGRATION
+    @ _VALUES_TO_COEFFICIENTS
+)
+
 UNIFORM_POINTS = np.linspace(-1.0, 1.0, NODES)
 CHECK_POINTS = (2 * np.arange(NODES) + 1) / NODES - 1
 _DERIVATIVE_AT_CHECK_POINTS = (
@@ -91,13 +101,21 @@ def interpolate(function, breaks, like):
     -------
     Panels
     """
+    return interpolate_panels(lambda panels: function(times(panels, like)), breaks, like)
+
+
+def interpolate_panels(function, breaks, like):
+    """As `interpolate`, `function` being handed the panels [(lo, hi), …] in place of their nodes.
+
+    A negative tolerance splits the panel.
+    """
     narrowest = 2**10 * _arrays.eps(like) * max(abs(breaks[0]), abs(breaks[-1]))
     # Depth first, left to right: a pole is met after some forty splits, before panels abound.
     pending = [(lo, hi, np.inf) for lo, hi in itertools.pairwise(breaks)][::-1]
     done, size = [], batch_size(like)
     while pending:
         batch, pending = pending[-size:][::-1], pending[:-size]
-        values, tolerance = function(times([panel[:2] for panel in batch], like))
+        values, tolerance = function([panel[:2] for panel in batch])
         coefficients = _arrays.from_numpy(_VALUES_TO_COEFFICIENTS, values) @ values
         tails = np.abs(_arrays.to_numpy(coefficients)[:, -_TAIL:, :]).max(axis=1)
         allowed = _arrays.to_numpy(tolerance).min(axis=1)
@@ -146,36 +164,19 @@ def antiderivative(panels, bases):
     integral is formed as the difference of two larger ones.
     """
     breaks, count = panels.breaks, len(panels.breaks) - 1
-    xp = _arrays.result_namespace(panels.coefficients)
-    pieces = [_piece(panels, i) for i in range(count)]
-    right = [_arrays.from_numpy([float(i >= b) for b in bases], pieces[0]) for i in range(count)]
-    ahead, behind = [0.0 * pieces[0][0, :]], [0.0 * pieces[0][0, :]]
-    for i in range(count):
-        ahead.append(ahead[-1] + right[i] * _rise(pieces[i]))
-    for i in reversed(range(count)):
-        behind.append(behind[-1] - (1 - right[i]) * _rise(pieces[i]))
-    behind = behind[-2::-1]  # behind[i]: minus the integral from the end of panel i to the base
-    rows = []
-    for i, piece in enumerate(pieces):
-        start = ahead[i] - _at(piece, _LEFT_ENDS)
-        stop = behind[i] - _at(piece, _RIGHT_ENDS)
-        constant = right[i] * start + (1 - right[i]) * stop
-        rows.append(xp.concat([constant[None, :], piece[1:, :]], axis=0))
-    return Panels(breaks, xp.stack(rows))
-
-
-def _piece(panels, i):
-    half = (panels.breaks[i + 1] - panels.breaks[i]) / 2
-    coefficients = panels.coefficients[i, ...]
-    return _arrays.from_numpy(half * _INTEGRATION, coefficients) @ coefficients
-
-
-def _at(piece, ends):
-    return _arrays.from_numpy(ends, piece) @ piece
-
-
-def _rise(piece):
-    return _arrays.from_numpy(_RIGHT_ENDS - _LEFT_ENDS, piece) @ piece
+    c = panels.coefficients
+    xp = _arrays.result_namespace(c)
+    half = np.diff(breaks)[:, None, None] / 2
+    pieces = _arrays.from_numpy(half * _INTEGRATION, c) @ c
+    left, stop = (_arrays.from_numpy(ends, c) @ pieces for ends in (_LEFT_ENDS, _RIGHT_ENDS))
+    rise = stop - left
+    ahead = _arrays.from_numpy(np.arange(count)[:, None] >= np.asarray(bases), c)
+    none = 0 * rise[:1, :]
+    before = xp.cumulative_sum(xp.concat([none, (ahead * rise)[:-1, :]]), axis=0)
+    behind = xp.flip(xp.concat([((1 - ahead) * rise)[1:, :], none]), axis=0)
+    behind = xp.flip(xp.cumulative_sum(behind, axis=0), axis=0)
+    constant = ahead * (before - left) - (1 - ahead) * (behind + stop)
+    return Panels(breaks, xp.concat([constant[:, None, :], pieces[:, 1:, :]], axis=1))
 
 
 def evaluate(panels, t):
@@ -204,6 +205,16 @@ def derivative_at_check_points(values, panels):
     """Derivatives (p, NODES, d) at ``CHECK_POINTS`` of the interpolants through `values`."""
     scale = np.asarray([2 / (hi - lo) for lo, hi in panels])[:, None, None]
     return _arrays.from_numpy(scale * _DERIVATIVE_AT_CHECK_POINTS, values) @ values
+
+
+def derivative(panels):
+    """The derivative of every component, panel by panel."""
+    degree = panels.coefficients.shape[1] - 1
+    widths = np.diff(panels.breaks)[:, None, None]
+    matrix = np.polynomial.chebyshev.chebder(np.eye(degree + 1), axis=0) * (2 / widths)
+    return Panels(
+        panels.breaks, _arrays.from_numpy(matrix, panels.coefficients) @ panels.coefficients
+    )
 
 
 def refine(*sequences):

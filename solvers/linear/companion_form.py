@@ -8,15 +8,16 @@ def companion(coefficients):
 
     Parameters
     ----------
-    coefficients : sequence of n callables or numbers
+    coefficients : sequence of n callables, numbers or SymPy expressions
         ``(c_0, c_1, …, c_{n−1})``, the coefficient of y first, that of y⁽ⁿ⁻¹⁾ last and the leading
         coefficient 1 left out; each ``t -> number`` or constant, real or complex.
 
     Returns
     -------
-    callable
+    callable or sympy.Matrix
         ``t -> (n, n)``, the A of x' = A(t) x for x = (y, y', …, y⁽ⁿ⁻¹⁾); for an array of times
-        (...) of any library ``(..., n, n)``, where the coefficients take arrays.
+        (...) of any library ``(..., n, n)``, where the coefficients take arrays. A Matrix where
+        one of the coefficients is an expression.
 
     Raises
     ------
@@ -43,6 +44,8 @@ def companion(coefficients):
     coefficients = tuple(coefficients)
     if not coefficients:
         raise ValueError("`coefficients` must hold at least c_0; got none")
+    if any(_arrays.library(c) == "sympy" for c in coefficients):
+        return _symbolic(coefficients)
     for k, c in enumerate(coefficients):
         if not callable(c) and not isinstance(c, int | float | complex):
             raise TypeError(
@@ -62,3 +65,11 @@ def companion(coefficients):
         return xp.concat([shift, -last[..., None, :]], axis=-2)
 
     return matrix
+
+
+def _symbolic(coefficients):
+    import sympy
+
+    n = len(coefficients)
+    last = [-sympy.sympify(c) for c in coefficients]
+    return sympy.Matrix(n, n, lambda i, j: last[j] if i == n - 1 else int(j == i + 1))

@@ -1,4 +1,4 @@
-"""The direction orthogonal to n − 1 columns, their volume and their pseudo-inverse, in batches."""
+"""Known columns at many times: orthonormal basis, pseudo-inverse, volume, and what is normal."""
 
 from typing import Any, NamedTuple
 
@@ -9,41 +9,75 @@ from mathcore import _arrays
 _INDEPENDENCE = 64  # columns closer than this · n · eps to dependence carry no digit
 
 
-class NormalFrame(NamedTuple):
-    """Of X (..., n, n − 1), with c the generalized cross product of its columns.
+class Frame(NamedTuple):
+    """Of X (..., n, k), its columns independent.
 
-    ``normal`` (..., n) is c̄ / |c|, ``log_volume`` (...) is log |c|, ``pseudo_inverse``
-    (..., n − 1, n) is (XᴴX)⁻¹ Xᴴ; ``collinearity`` (...) ≥ 1 is the largest
-    ‖x_j‖ / dist(x_j, the other columns).
+    ``columns`` X; ``basis`` Q (..., n, k) and ``triangle`` R of the columns divided by ``scale``
+    (..., k); ``log_volume`` (...), half the logarithm of det XᴴX.
     """
 
-    normal: Any
+    columns: Any
+    basis: Any
+    triangle: Any
+    scale: Any
     log_volume: Any
-    pseudo_inverse: Any
-    collinearity: Any
 
 
-def normal_frame(xp, x, t):
-    """Frame of the columns of `x` (..., n, n − 1) at the times `t` (...).
+def frame_of(system, t, x=None):
+    """Frame of the known columns of `system` at the times `t` (...); `x` where they are at hand.
 
     Raises
     ------
     ValueError
         Columns are dependent to working precision; it names one of them and the time.
     """
-    unit, scale, q, r = _scaled_qr(xp, x, t)
-    inverse = xp.linalg.solve(r, _arrays.adjoint(q))
-    normal = _unit_normal(xp, q)
-    # c·y = det[X, y]: the phase of det[X, normal] turns normal into c̄ / |c|.
-    square = xp.concat([unit, normal[..., None]], axis=-1)
-    phase = xp.linalg.slogdet(square).sign
+    xp = system.xp
+    x = system.columns(t) if x is None else x
+    scale, q, r = _scaled_qr(system, x, t)
     diagonal = xp.abs(xp.linalg.diagonal(r))
-    return NormalFrame(
-        _arrays.conj(phase)[..., None] * normal,
-        xp.sum(xp.log(diagonal) + xp.log(scale), axis=-1),
-        inverse / scale[..., None],
-        _collinearity(xp, unit, inverse),
-    )
+    return Frame(x, q, r, scale, xp.sum(xp.log(diagonal) + xp.log(scale), axis=-1))
+
+
+def pseudo_inverse(xp, frame):
+    """(XᴴX)⁻¹ Xᴴ (..., k, n)."""
+    return _scaled_inverse(xp, frame) / frame.scale[..., None]
+
+
+def collinearity(xp, frame):
+    """Stewart's index (...) ≥ 1, the largest ‖x_j‖ ‖(X⁺)_j‖ = ‖x_j‖ / dist(x_j, the others)."""
+    inverse = _scaled_inverse(xp, frame)
+    lengths = xp.linalg.vector_norm(frame.triangle, axis=-2)
+    return _arrays.detach(xp.max(lengths * xp.linalg.vector_norm(inverse, axis=-1), axis=-1))
+
+
+def _scaled_inverse(xp, frame):
+    return xp.linalg.solve(frame.triangle, _arrays.adjoint(frame.basis))
+
+
+def check_independent(system, x, t):
+    """Raise unless the columns of `x` (..., n, k) are independent at every time of `t` (...)."""
+    _scaled_qr(system, x, t)
+
+
+def cross_direction(xp, frame):
+    """c̄ / |c| (..., n) of the generalized cross product c of n − 1 columns: c·y = det[X, y]."""
+    normal = _unit_normal(xp, frame.basis)
+    square = xp.concat([frame.columns / frame.scale[..., None, :], normal[..., None]], axis=-1)
+    phase = xp.linalg.slogdet(square).sign
+    return _arrays.conj(phase)[..., None] * normal
+
+
+def complement(xp, x):
+    """An orthonormal basis (..., n, n − k) of what is orthogonal to the columns, a constant."""
+    x = _arrays.detach(x)
+    scale = xp.max(xp.abs(x), axis=-2, keepdims=True)
+    q, _ = xp.linalg.qr(x / xp.where(scale > 0, scale, 1.0), mode="complete")
+    return q[..., x.shape[-1] :]
+
+
+def without_span(frame, y):
+    """What remains of the columns of `y` (..., n, m) orthogonal to those known."""
+    return y - frame.basis @ (_arrays.adjoint(frame.basis) @ y)
 
 
 def largest_entry(xp, a):
@@ -51,13 +85,9 @@ def largest_entry(xp, a):
     return xp.max(xp.abs(a), axis=(-2, -1))
 
 
-def check_independent(xp, x, t):
-    """Raise unless the columns of `x` (..., n, k) are independent at every time of `t` (...)."""
-    _scaled_qr(xp, x, t)
-
-
-def _scaled_qr(xp, x, t):
-    """Columns scaled to largest entry 1, the scales (..., k), and the factors Q and R."""
+def _scaled_qr(system, x, t):
+    """The largest entries (..., k) of the columns, and Q and R of the columns divided by them."""
+    xp = system.xp
     scale = _arrays.detach(xp.max(xp.abs(x), axis=-2))
     unit = x / xp.where(scale > 0, scale, 1.0)[..., None, :]
     q, r = xp.linalg.qr(unit, mode="reduced")
@@ -65,23 +95,27 @@ def _scaled_qr(xp, x, t):
     distance = xp.abs(xp.linalg.diagonal(r)) / xp.where(length > 0, length, 1.0)
     limit = _INDEPENDENCE * x.shape[-2] * _arrays.eps(x)
     if _arrays.concrete(xp.all(distance > limit)) is False:
-        _raise_dependent(_arrays.to_numpy(scale), _arrays.to_numpy(distance), _arrays.to_numpy(t))
-    return unit, scale, q, r
+        at_worst = (_arrays.to_numpy(one) for one in (scale, distance, t))
+        _raise_dependent(system, *at_worst)
+    return scale, q, r
 
 
-def _raise_dependent(scale, distance, t):
+def _raise_dependent(system, scale, distance, t):
     *i, j = np.unravel_index(np.argmin(distance), distance.shape)
     scale, distance, t = (
         float(x[tuple(at)]) for x, at in ((scale, [*i, j]), (distance, [*i, j]), (t, i))
     )
     what = (
-        f"column {j} vanishes"
+        "vanishes"
         if scale == 0
-        else f"column {j} lies within {distance:.1e} (relative) of the span of those before it"
+        else f"lies within {distance:.1e} (relative) of the span of those before it"
     )
+    manner, column = ("linearly", f"column {j}")
+    if system.origin is not None:
+        manner, column = "affinely", f"column {j + 1} minus column 0"
     raise ValueError(
-        f"`solutions` must be linearly independent on `t_span`; got a degenerate Wronskian at "
-        f"t = {t:.17g}: {what}"
+        f"`solutions` must be {manner} independent on `t_span`; got a degenerate Wronskian at "
+        f"t = {t:.17g}: {column} {what}"
     )
 
 
@@ -94,9 +128,3 @@ def _unit_normal(xp, q):
     for _ in range(2):  # the second pass restores the digits the first one cancels
         w = w - q @ (_arrays.adjoint(q) @ w)
     return w[..., 0] / xp.linalg.vector_norm(w, axis=-2)
-
-
-def _collinearity(xp, unit, inverse):
-    """Stewart's collinearity index, max_j ‖x_j‖ ‖(X⁺)_j‖."""
-    lengths = xp.linalg.vector_norm(unit, axis=-2) * xp.linalg.vector_norm(inverse, axis=-1)
-    return _arrays.detach(xp.max(lengths, axis=-1))

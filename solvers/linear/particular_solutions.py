@@ -1,24 +1,25 @@
-"""The general solution of x' = A(t) x from n − 1 (or all n) known solutions, by quadratures.
+"""The general solution of x' = A(t) x + b(t) from k of its solutions.
 
-With X = [x_1 … x_{n−1}], τ = ∫ tr A and c the generalized cross product of X, q = e^τ c̄ / |c|² is
-orthogonal to X, and ``x_n = q + X u`` solves the equation where ``u' = X⁺ (A + Aᴴ) q``. For a
-scalar equation of second order this is Rofe–Beketov's formula, valid across the zeros of the known
-solution, unlike Abel's.
+With X = [x_1 … x_k] and Z orthogonal to X, a solution modulo the span of X, the columns of
+``Z + X u`` are solutions where ``u' = X⁺ (A + Aᴴ) Z``. Z is in closed form for k = n − 1, from the
+generalized cross product (for a scalar equation of second order this is Rofe–Beketov's formula,
+valid across the zeros of the known solution, unlike Abel's), and for half of a Hamiltonian
+system; elsewhere it takes a reduced system of order n − k.
 """
 
 import functools
-import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mathcore import _arrays
 from mathcore._checks import check_choice, check_number, check_shape
-from solvers.linear import chebyshev_panels, solution_checks
-from solvers.linear.functions_of_time import linear_system
-from solvers.linear.normal_frame import largest_entry, normal_frame
+from solvers.linear import chebyshev_panels, quadratures, solution_checks
+from solvers.linear.functions_of_time import on_span
+from solvers.linear.given_systems import linear_system
+from solvers.linear.normal_frame import cross_direction, frame_of
+from solvers.linear.symbolic_solutions import aligned, fundamental_expression, given_expressions
 
 _TAIL = 1 / 64  # Chebyshev tails relative to `rtol`: errors of panels add up, noise is let pass
-_ROUNDING = 4  # units of eps
 
 
 class GeneralSolution(NamedTuple):
@@ -29,52 +30,86 @@ class GeneralSolution(NamedTuple):
     Attributes
     ----------
     fundamental : callable
-        ``t (...) -> (..., n, n)``, the first columns the given ones.
+        ``t (...) -> (..., n, n)``, the first k columns the given ones (with kind="particular" their
+        differences from the first).
+    particular : callable
+        ``t (...) -> (..., n)``, one solution of x' = A x + b: the first of those given with
+        kind="particular", 0 without b.
     adjoint : callable
         ``t (...) -> (..., n)``, the solution p of p' = −Aᵀ p with p·x_j = 0 for all columns but the
-        last and p·x_n = 1; p·x is constant along every solution x.
+        last and p·x_n = 1; p·x is constant along every solution x of x' = A x.
     log_wronskian : callable
         ``t (...) -> (...)``, log det of the fundamental matrix (log |det| where it is real), 0 at
         the first time when n − 1 solutions were given.
     fit : callable
         ``(t0, x0 (n,)) -> solution`` through x0 at t0, itself a callable ``t (...) -> (..., n)``.
     residual : float
-        Largest ‖x' − A x‖ of a column on a grid that nothing else used, relative to the size of the
-        terms; NaN with ``verify=False``.
+        Largest ‖x' − A x − b‖ of a column, or of the particular solution, on a grid that nothing
+        else used, relative to the size of the terms; NaN with ``verify=False`` or without `a`.
     condition : float
         Largest 2-norm condition number on that grid of the fundamental matrix, its columns scaled
         to largest entry 1: the factor by which `fit` may magnify an error. NaN with
-        ``verify=False``.
+        ``verify=False`` or without `a`.
+    expression : sympy.Matrix or None
+        The fundamental matrix in symbols where everything given was SymPy's and k is n − 1 or n;
+        an integral that is not elementary is left unevaluated.
     """
 
     fundamental: Callable
+    particular: Callable
     adjoint: Callable
     log_wronskian: Callable
     fit: Callable
     residual: float
     condition: float
+    expression: Any = None
 
 
-def general_solution(a, solutions, t_span, *, base="auto", rtol=1e-10, verify=True):
-    """General solution of the linear system x' = A(t) x from n − 1 or n of its solutions.
+def general_solution(
+    a,
+    solutions,
+    t_span,
+    *,
+    b=None,
+    kind="homogeneous",
+    times=None,
+    structure=None,
+    base="auto",
+    rtol=1e-10,
+    verify=True,
+):
+    """General solution of the linear system x' = A(t) x + b(t) from some of its solutions.
 
     Parameters
     ----------
-    a : callable or array (n, n)
+    a : callable, array (n, n), sympy.Matrix or None
         ``t -> (n, n)``, real or complex, of one time or of a vector of them (then ``(m, n, n)`` or
         ``(n, n, m)``; which, is found out by calling it), or a constant matrix. `companion` makes
-        one of a scalar equation.
-    solutions : list of callables
-        ``t -> (n,)``, of one time or of a vector of them (then ``(m, n)`` or ``(n, m)``); for
-        `companion` ``t -> (y, y', …, y⁽ⁿ⁻¹⁾)``.
+        one of a scalar equation. None where the solutions say everything: n of them, or n + 1 with
+        kind="particular".
+    solutions : list of callables, array (n_times, n, k), or list of sympy.Matrix
+        k = 1 … n callables ``t -> (n,)``, of one time or of a vector of them (then ``(m, n)`` or
+        ``(n, m)``). For `companion` ``t -> (y, y', …, y⁽ⁿ⁻¹⁾)``, or y alone. An array holds them at
+        `times`.
     t_span : (t0, t1)
         The interval, t0 < t1. Python numbers mean NumPy; a pair or an array (2,) of another library
         makes that library and dtype the ones `a` and `solutions` are called with and results have.
+    b : callable, array (n,) or sympy.Matrix, optional
+        The inhomogeneous term, ``t -> (n,)``.
+    kind : {"homogeneous", "particular"}
+        What `solutions` solve: x' = A x, or x' = A x + b. Of the latter, two to n + 1; their
+        differences are solutions of x' = A x, and `b` is not needed.
+    times : array (n_times,), optional
+        Increasing times of an array of solutions, close enough for polynomials of degree 9 through
+        values and slopes to keep `rtol`; `t_span` must lie between them.
+    structure : {None, "hamiltonian"}
+        "hamiltonian": A = J S with S symmetric, J = [[0, I], [−I, 0]], and k = n/2 solutions with
+        Xᵀ J X = 0. Quadratures alone then give the other half.
     base : "auto" or float, optional
-        Where the integrals u start, that is, which multiples of the given solutions the new one
-        contains: for each the end of the interval at which no digits are lost, or one time for all.
+        Where the integrals u start, that is, which multiples of the given solutions the new ones
+        contain: for each the end of the interval at which no digits are lost, or one time for all.
     rtol : float, optional
-        Accuracy of the new solution relative to its size at each time, as long as the given ones
+        Accuracy of the new solutions relative to their size at each time, as long as the given ones
         have it: 64 times the bound on the Chebyshev tails, which is not taken below 8 eps.
     verify : bool, optional
         Check that the given columns are solutions, measure ``residual`` and ``condition``.
@@ -82,25 +117,27 @@ def general_solution(a, solutions, t_span, *, base="auto", rtol=1e-10, verify=Tr
     Returns
     -------
     GeneralSolution
-        Functions ``fundamental``, ``adjoint``, ``log_wronskian`` and ``fit``, then ``residual`` and
-        ``condition``.
+        Functions ``fundamental``, ``particular``, ``adjoint``, ``log_wronskian`` and ``fit``, then
+        ``residual``, ``condition`` and ``expression``.
 
     Raises
     ------
     ValueError
         Naming the column, the time and the size of what is wrong: a column is no solution, columns
         are dependent to working precision, `a` or a column is not finite or has a pole or a jump
-        inside the interval; shapes, ranges, and what is not supported yet.
+        inside the interval; shapes and ranges; only the trace of `a` is given.
     TypeError
         `a` or a solution returns arrays of another library than that of `t_span`.
 
     Notes
     -----
-    n − 1 quadratures and no differential equation is solved. For n − 1 given columns the new one is
-    scaled so that the determinant is 1 at t0. The values of `a` and of the solutions decide where
-    panels are split, so a call cannot be traced by ``jax.jit``; what it returns can. No other
-    numerical library has this; SymPy's ``linodesolve`` needs an A that commutes with its integral,
-    Maple's ``DEtools[reduce_order]`` a scalar equation.
+    For k = n − 1 the new column takes n − 1 quadratures and is scaled so that the determinant is 1
+    at t0; for fewer, the new columns are those that at t0 (or at `base`) are orthonormal and
+    orthogonal to the given ones, up to multiples of these. A reduced system of order n − k is then
+    solved by Chebyshev collocation. The values of `a` and of the solutions decide where panels are
+    split, so a call cannot be traced by ``jax.jit``; what it returns can. No other numerical
+    library has this; SymPy's ``linodesolve`` needs an A that commutes with its integral, Maple's
+    ``DEtools[reduce_order]`` a scalar equation.
 
     References
     ----------
@@ -120,33 +157,69 @@ def general_solution(a, solutions, t_span, *, base="auto", rtol=1e-10, verify=Tr
     >>> bool(abs(x(1.0)[0] - np.exp(3.0)) < 1e-12)
     True
     """
-    system = linear_system(a, solutions, t_span)
-    lo, hi = (_arrays.concrete(system.span[i]) for i in range(2))
+    check_choice(kind, ("homogeneous", "particular"), "kind")
+    check_choice(structure, (None, "hamiltonian"), "structure")
+    tolerance = check_number(rtol, "rtol", above=0)
+    given = given_expressions(a, solutions, b, t_span, kind)
+    if given is not None:
+        a, solutions, b = given.functions
+    system = linear_system(a, solutions, t_span, b, kind, times)
+    rtol = max(_TAIL * tolerance, 8 * _arrays.eps(system.span))
+    return _assembled(system, given, structure, base, rtol, verify)
+
+
+def _assembled(system, given, structure, base, rtol, verify):
+    lo, *_, hi = system.breaks
     base = _checked_base(base, lo, hi)
-    breaks = (lo, hi) if base is None else tuple(sorted({lo, base, hi}))
-    rtol = max(_TAIL * check_number(rtol, "rtol", above=0), 8 * _arrays.eps(system.span))
+    breaks = chebyshev_panels.refine(system.breaks, () if base is None else (base,))
     panels = solution_checks.check_columns(system, breaks, rtol) if verify else None
-    tau = _integral_of_trace(system, breaks, rtol)
-    if system.k == system.n:
-        fundamental, adjoint = system.columns, functools.partial(_last_adjoint, system)
-        offset = _log_determinant(system)
-    else:
-        u = _integral_of_rate(system, tau, breaks, rtol, base)
-        fundamental = functools.partial(_completed, system, tau, u)
-        adjoint = functools.partial(_adjoint, system, tau)
-        breaks, offset = chebyshev_panels.refine(breaks, tau.breaks, u.breaks), 0.0
+    if structure is not None:
+        solution_checks.check_hamiltonian(system, breaks)
+    parts = _parts(system, structure, breaks, rtol, base)
+    expression, parts = (None, parts) if given is None else _in_symbols(system, given, parts)
     residual = condition = float("nan")
-    if verify:
-        breaks = chebyshev_panels.refine(breaks, panels.breaks)
-        residual, condition = solution_checks.measure(system, fundamental, breaks, rtol)
-    phi = _on_span(fundamental, system.span)
+    if verify and system.coefficient is not None:
+        breaks = chebyshev_panels.refine(panels.breaks, parts.breaks)
+        residual, condition = solution_checks.measure(system, parts, breaks, rtol)
+    phi, particular = (on_span(one, system.span) for one in parts[:2])
     return GeneralSolution(
         phi,
-        _on_span(adjoint, system.span),
-        _on_span(lambda t: chebyshev_panels.evaluate(tau, t)[..., 0] + offset, system.span),
-        functools.partial(_fit, phi, system.n),
+        particular,
+        on_span(parts.adjoint, system.span),
+        on_span(parts.log_wronskian, system.span),
+        functools.partial(_fit, phi, particular, system.n),
         residual,
         condition,
+        expression,
+    )
+
+
+def _in_symbols(system, given, parts):
+    """The expression, and the parts with its last column in place of the numbers' own."""
+    t_span = _arrays.to_numpy(system.span)
+    for elementary in (True, False):
+        expression = fundamental_expression(given, t_span, elementary=elementary)
+        if expression is None or system.k == system.n:
+            return expression, parts
+        c = aligned(expression, parts.fundamental, given, system.span)
+        if c is not None:
+            return expression, _recombined(parts, c)
+    return None, parts
+
+
+def _recombined(parts, c):
+    """With Φ c as the last column of Φ."""
+    xp = _arrays.result_namespace(c)
+
+    def fundamental(t):
+        phi = parts.fundamental(t)
+        return xp.concat([phi[..., :-1], phi @ c[:, None]], axis=-1)
+
+    size = c[-1] if _arrays.is_complex(c) else xp.abs(c[-1])
+    return parts._replace(
+        fundamental=fundamental,
+        adjoint=lambda t: parts.adjoint(t) / c[-1],
+        log_wronskian=lambda t: parts.log_wronskian(t) + xp.log(size),
     )
 
 
@@ -158,156 +231,132 @@ def _checked_base(base, lo, hi):
     return check_number(base, "base", at_least=lo, at_most=hi)
 
 
-# --- the formula --------------------------------------------------------------------------------
+# --- the parts ----------------------------------------------------------------------------------
 
 
-def _integral_of_trace(system, breaks, rtol):
-    """Panels of τ = ∫_{t0} tr A."""
-    xp = system.xp
-    rounding = _ROUNDING * _arrays.eps(system.span)
-
-    def trace(t):
-        diagonal = xp.linalg.diagonal(system.coefficient(t))
-        value = xp.sum(diagonal, axis=-1)
-        allowed = _largest(xp, rtol * xp.abs(value) + rounding * xp.sum(xp.abs(diagonal), axis=-1))
-        return value[..., None], allowed[..., None]
-
-    panels = chebyshev_panels.interpolate(trace, breaks, system.span)
-    _check_resolved(panels, "the trace of `a`")
-    return chebyshev_panels.antiderivative(panels, [0])
+class _Parts(NamedTuple):
+    fundamental: Callable
+    particular: Callable
+    adjoint: Callable
+    log_wronskian: Callable
+    breaks: tuple
 
 
-def _integral_of_rate(system, tau, breaks, rtol, base):
-    """Panels of u, each component zero at its base."""
-    rounding = _ROUNDING * _arrays.eps(system.span)
-
-    def rate(t):
-        return _rate(system, t, chebyshev_panels.evaluate(tau, t)[..., 0], rtol, rounding)
-
-    panels = chebyshev_panels.interpolate(rate, breaks, system.span)
-    _check_resolved(panels, "the integrand u' (from `a` and `solutions`)")
-    if base is None:
-        return _best_based(system, tau, panels)
-    return chebyshev_panels.antiderivative(panels, [panels.breaks.index(base)] * system.k)
-
-
-def _rate(system, t, tau, rtol, rounding):
-    """u' = X⁺ (A + Aᴴ) q, and the error of u'_j that makes one of rtol ‖A + Aᴴ‖ ‖q‖ in x_j u'_j."""
-    xp, a, x = system.xp, system.coefficient(t), system.columns(t)
-    frame = normal_frame(xp, x, t)
-    q = _normal_part(xp, frame, tau)
-    symmetric = a + _arrays.adjoint(a)
-    value = (frame.pseudo_inverse @ (symmetric @ q[..., None]))[..., 0]
-    tail = xp.clip(rounding * frame.collinearity, min=rtol) * largest_entry(xp, symmetric)
-    allowed = _largest(xp, tail + rounding * largest_entry(xp, a))
-    return value, (allowed * xp.max(xp.abs(q), axis=-1))[..., None] / xp.max(xp.abs(x), axis=-2)
-
-
-def _largest(xp, x):
-    """The largest entry on each panel, for all of its nodes."""
-    return xp.broadcast_to(xp.max(x, axis=-1, keepdims=True), x.shape)
+def _parts(system, structure, breaks, rtol, base):
+    """What the solution consists of, not yet checked."""
+    if system.coefficient is None:
+        phi = system.columns
+        return _Parts(phi, system.origin, _last_row(phi), _log_determinant(phi), breaks)
+    tau = quadratures.integral_of_trace(system, breaks, rtol)
+    joint = chebyshev_panels.refine(breaks, tau.breaks)
+    fundamental, normal, u_breaks = system.columns, None, breaks
+    if system.k < system.n:
+        normal, joint = _normal_part(system, structure, tau, breaks, joint, rtol, base)
+        u = quadratures.known_parts(system, normal, breaks, rtol, base)
+        fundamental, u_breaks = functools.partial(_completed, system, normal, u), u.breaks
+    particular, forced_breaks = _particular(system, normal, breaks, rtol, base)
+    adjoint, offset = _last_row(fundamental), None
+    if system.k == system.n - 1 and structure is None:
+        adjoint, offset = functools.partial(_cross_adjoint, system, tau), 0.0
+    return _Parts(
+        fundamental,
+        particular,
+        adjoint,
+        _log_wronskian(system, tau, fundamental, offset),
+        chebyshev_panels.refine(joint, u_breaks, forced_breaks),
+    )
 
 
-def _normal_part(xp, frame, tau):
-    """q = e^τ c̄ / |c|², through the logarithm of e^τ / |c|."""
-    log_size = tau - frame.log_volume
-    extreme = _arrays.concrete(xp.max(xp.abs(_arrays.real_part(log_size))))
-    limit = math.log(xp.finfo(frame.log_volume.dtype).max) / 2  # what can be squared
-    if extreme is not None and extreme > limit:
-        raise ValueError(
-            "`solutions` must leave the new column, of the size of e^∫tr A over the volume of the "
-            f"given ones, in the range of their dtype; got e^±{extreme:.0f} (scale them)"
-        )
-    return xp.exp(log_size)[..., None] * frame.normal
+def _normal_part(system, structure, tau, breaks, joint, rtol, base):
+    """Z as a function of times and frames, and where it may have been pieced together."""
+    if structure == "hamiltonian":
+        return quadratures.hamiltonian_part(system), joint
+    if system.k == system.n - 1:
+        return quadratures.cross_product_part(system, tau), joint
+    normal, own = quadratures.reduced_part(system, breaks, rtol, base)
+    return normal, chebyshev_panels.refine(joint, own)
 
 
-def _best_based(system, tau, panels):
-    """Each component based at the end where max ‖x_j‖ |u_j| / ‖q‖ is least: no digits cancel."""
-    xp, last = system.xp, len(panels.breaks) - 1
-    whole = [(panels.breaks[0], panels.breaks[-1])]
-    t = chebyshev_panels.times(whole, system.span, chebyshev_panels.UNIFORM_POINTS)[0, :]
-    x = system.columns(t)
-    q = _normal_part(xp, normal_frame(xp, x, t), chebyshev_panels.evaluate(tau, t)[..., 0])
-    ratio = xp.max(xp.abs(x), axis=-2) / xp.max(xp.abs(q), axis=-1)[:, None]
-    losses = []
-    for base in (0, last):
-        u = chebyshev_panels.antiderivative(panels, [base] * system.k)
-        losses.append(xp.max(ratio * xp.abs(chebyshev_panels.evaluate(u, t)), axis=0))
-    from_the_end = _arrays.to_numpy(losses[1] < losses[0])
-    return chebyshev_panels.antiderivative(panels, [last if end else 0 for end in from_the_end])
+def _completed(system, normal, u, t):
+    """[X, Z + X u]."""
+    xp, frame = system.xp, frame_of(system, t)
+    weights = chebyshev_panels.evaluate(u, t)
+    weights = xp.reshape(weights, (*t.shape, system.k, system.n - system.k))
+    return xp.concat([frame.columns, normal(t, frame) + frame.columns @ weights], axis=-1)
 
 
-def _completed(system, tau, u, t):
-    """[X, x_n] with x_n = q + X u."""
-    xp, x = system.xp, system.columns(t)
-    frame = normal_frame(xp, x, t)
-    q = _normal_part(xp, frame, chebyshev_panels.evaluate(tau, t)[..., 0])
-    new = q[..., None] + x @ chebyshev_panels.evaluate(u, t)[..., None]
-    return xp.concat([x, new], axis=-1)
+def _particular(system, normal, breaks, rtol, base):
+    """A solution of the inhomogeneous system, and the panels it took."""
+    if system.origin is not None:
+        return system.origin, breaks
+    if system.forcing is None:
+        return functools.partial(_zero, system), breaks
+    sigma, u = quadratures.forced_parts(system, normal, breaks, rtol, base)
+    own = u.breaks if sigma is None else chebyshev_panels.refine(u.breaks, sigma.breaks)
+    return functools.partial(_forced, system, normal, sigma, u), own
 
 
-def _adjoint(system, tau, t):
+def _zero(system, t):
+    return 0 * system.columns(t)[..., 0]
+
+
+def _forced(system, normal, sigma, u, t):
+    """x_p = Z σ + X u."""
+    frame = frame_of(system, t)
+    value = frame.columns @ chebyshev_panels.evaluate(u, t)[..., None]
+    if sigma is not None:
+        value = value + normal(t, frame) @ chebyshev_panels.evaluate(sigma, t)[..., None]
+    return value[..., 0]
+
+
+def _cross_adjoint(system, tau, t):
     """p = e^{−τ} c."""
-    frame = normal_frame(system.xp, system.columns(t), t)
+    frame = frame_of(system, t)
     scale = system.xp.exp(frame.log_volume - chebyshev_panels.evaluate(tau, t)[..., 0])
-    return scale[..., None] * _arrays.conj(frame.normal)
+    return scale[..., None] * _arrays.conj(cross_direction(system.xp, frame))
 
 
-def _last_adjoint(system, t):
-    return system.xp.linalg.inv(system.columns(t))[..., -1, :]
+def _last_row(fundamental):
+    """The last row of the inverse, an adjoint solution."""
+
+    def row(t):
+        return _arrays.result_namespace(t).linalg.inv(fundamental(t))[..., -1, :]
+
+    return row
 
 
-def _log_determinant(system):
-    """Log det X(t0); log |det X(t0)| where it is real."""
-    x = system.columns(system.span[0])
-    sign, logabsdet = system.xp.linalg.slogdet(x)
-    return logabsdet + system.xp.log(sign) if _arrays.is_complex(x) else logabsdet
+def _log_wronskian(system, tau, fundamental, offset):
+    """τ and the logarithm of the determinant at t0."""
+    if offset is None:
+        offset = _log_determinant(fundamental)(system.span[0])
+    return lambda t: chebyshev_panels.evaluate(tau, t)[..., 0] + offset
 
 
-def _check_resolved(panels, what):
-    if panels.unresolved is not None:
-        t, _, tail = panels.unresolved
-        raise ValueError(
-            f"{what} must be smooth on `t_span`; got a pole, a jump or noise above `rtol` near "
-            f"t = {t:.17g} (Chebyshev tail {tail:.1e})"
-        )
+def _log_determinant(fundamental):
+    """Log det; log |det| where it is real."""
+
+    def log_determinant(t):
+        phi = fundamental(t)
+        xp = _arrays.result_namespace(phi)
+        sign, logabsdet = xp.linalg.slogdet(phi)
+        return logabsdet + xp.log(sign) if _arrays.is_complex(phi) else logabsdet
+
+    return log_determinant
 
 
-# --- what the caller gets -----------------------------------------------------------------------
-
-
-def _on_span(function, span):
-    """The function for times checked to lie in the span, also for no times at all."""
-    lo, hi = (_arrays.concrete(span[i]) for i in range(2))
-    slack = 4 * _arrays.eps(span) * max(abs(lo), abs(hi))
-
-    def on_span(t):
-        xp, times, _ = _arrays.asarrays(t=t, t_span=span)
-        if _arrays.is_complex(times):
-            raise TypeError(f"`t` must be real; got dtype {times.dtype}")
-        times = xp.astype(times, span.dtype)
-        inside = xp.all((times >= lo - slack) & (times <= hi + slack))
-        if _arrays.concrete(inside) is False:
-            raise ValueError(f"`t` must lie in `t_span` = ({lo}, {hi}); got {t}")
-        if math.prod(times.shape):
-            return function(times)
-        one = function(span[:1])
-        return xp.reshape(one[:0, ...], (*times.shape, *one.shape[1:]))
-
-    return on_span
-
-
-def _fit(fundamental, n, t0, x0):
+def _fit(fundamental, particular, n, t0, x0):
     """The solution through x0 at t0."""
-    phi = fundamental(t0)
+    phi, start = fundamental(t0), particular(t0)
     if phi.ndim != 2:
         raise ValueError(f"`t0` must be one time; got shape {tuple(phi.shape[:-2])}")
     xp, phi, x0 = _arrays.asarrays(phi=phi, x0=x0)
     check_shape(x0, (n,), "x0")
     dtype = xp.result_type(phi, x0)  # x0 may be a complex list
-    coefficients = xp.linalg.solve(xp.astype(phi, dtype), xp.astype(x0, dtype)[:, None])
+    missing = xp.astype(x0, dtype) - xp.astype(start, dtype)
+    coefficients = xp.linalg.solve(xp.astype(phi, dtype), missing[:, None])
 
     def solution(t):
-        return (xp.astype(fundamental(t), dtype) @ coefficients)[..., 0]
+        homogeneous = (xp.astype(fundamental(t), dtype) @ coefficients)[..., 0]
+        return xp.astype(particular(t), dtype) + homogeneous
 
     return solution

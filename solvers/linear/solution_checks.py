@@ -1,4 +1,4 @@
-"""Are the columns solutions, and is what was computed one: ‖x' − A x‖ on a grid of its own."""
+"""Are the columns solutions, and is what was computed one: ‖x' − A x − b‖ on its own grid."""
 
 import itertools
 
@@ -22,7 +22,7 @@ def check_columns(system, breaks, rtol):
 
     def columns(t):
         x = system.columns(t)
-        check_independent(xp, x, t)
+        check_independent(system, x, t)
         size = xp.broadcast_to(xp.max(xp.abs(x), axis=-2, keepdims=True), x.shape)
         return tuple(xp.reshape(part, (*t.shape, -1)) for part in (x, rtol * size))
 
@@ -30,25 +30,103 @@ def check_columns(system, breaks, rtol):
     if panels.unresolved is not None:
         t, entry, size = panels.unresolved
         raise ValueError(
-            f"`solutions[{entry % system.k}]` must be smooth on `t_span`; got a pole, a jump or "
+            f"{system.name(entry % system.k)} must be smooth on `t_span`; got a pole, a jump or "
             f"noise above `rtol` near t = {t:.17g} (Chebyshev tail {size:.1e})"
         )
-    limit = _limit(system.span, rtol)
-    t, residuals, _ = _measures(system, system.columns, panels.breaks, limit)
-    for j in range(system.k):
-        i = int(np.argmax(residuals[:, j]))
-        if not residuals[i, j] <= limit:
-            raise ValueError(
-                f"`solutions[{j}]` must solve x' = A x; got a relative residual of "
-                f"{residuals[i, j]:.1e} at t = {t[i]:.17g}"
-            )
+    if system.coefficient is None:
+        return panels
+    names = [f"{system.name(j)} must solve x' = A x" for j in range(system.k)]
+    _check_residuals(system, system.columns, None, panels.breaks, rtol, names)
+    if system.origin is not None and system.forcing is not None:
+        names = ["`solutions[0]` must solve x' = A x + b"]
+
+        def origin(t):
+            return system.origin(t)[..., None]
+
+        _check_residuals(system, origin, system.forcing, panels.breaks, rtol, names)
     return panels
 
 
-def measure(system, fundamental, breaks, rtol):
-    """Largest relative residual, and largest condition number of the scaled fundamental matrix."""
-    _, residuals, conditions = _measures(system, fundamental, breaks, _limit(system.span, rtol))
-    return float(residuals.max()), float(conditions.max())
+def _check_residuals(system, columns, forcing, breaks, rtol, names):
+    limit = _limit(system.span, rtol)
+    t, residuals, *_ = _measures(system, columns, forcing, breaks, limit)
+    for j, name in enumerate(names):
+        i = int(np.argmax(residuals[:, j]))
+        if not residuals[i, j] <= limit:
+            raise ValueError(
+                f"{name}; got a relative residual of {residuals[i, j]:.1e} at t = {t[i]:.17g}"
+            )
+
+
+def check_hamiltonian(system, breaks):
+    """Raise unless J A is symmetric and Xᵀ J X = 0, J = [[0, I], [−I, 0]]."""
+    xp, half = system.xp, system.n // 2
+    if 2 * half != system.n or system.k != half:
+        raise ValueError(
+            f"`solutions` must be n/2 of them for structure='hamiltonian', n = {system.n} even; "
+            f"got {system.k}"
+        )
+    t = chebyshev_panels.times(list(itertools.pairwise(breaks)), system.span)
+
+    def turned(y):
+        return xp.concat([y[..., half:, :], -y[..., :half, :]], axis=-2)
+
+    x, a = system.columns(t), system.coefficient(t)
+    ja = turned(a)
+    unit = x / xp.max(xp.abs(x), axis=-2, keepdims=True)
+    product = xp.matrix_transpose(unit) @ turned(unit)
+    size = largest_entry(xp, a)
+    defect = largest_entry(xp, ja - xp.matrix_transpose(ja)) / xp.where(size > 0, size, 1.0)
+    _check_small(defect, t, "`a` must be Hamiltonian, J A symmetric, for structure='hamiltonian'")
+    defect = largest_entry(xp, product)
+    _check_small(defect, t, "`solutions` must satisfy X^T J X = 0 for structure='hamiltonian'")
+
+
+def _check_small(defect, t, what):
+    defect, t = _arrays.to_numpy(defect).ravel(), _arrays.to_numpy(t).ravel()
+    i = int(np.argmax(defect))
+    if not defect[i] <= 1e4 * np.finfo(t.dtype).eps:
+        raise ValueError(f"{what}; got a defect of {defect[i]:.1e} at t = {t[i]:.17g}")
+
+
+def measure(system, parts, breaks, rtol):
+    """Largest relative residual, and largest condition number of the scaled fundamental matrix.
+
+    Raises
+    ------
+    ValueError
+        Its determinant does not follow ∫ tr A.
+    """
+    limit = _limit(system.span, rtol)
+    t, residuals, conditions, volumes = _measures(system, parts.fundamental, None, breaks, limit)
+    _check_liouville(system, parts, t, volumes, limit * conditions)
+    residual = float(residuals.max())
+    if system.forcing is not None:
+
+        def column(t):
+            return parts.particular(t)[..., None]
+
+        _, residuals, *_ = _measures(system, column, system.forcing, breaks, limit)
+        residual = max(residual, float(residuals.max()))
+    return residual, float(conditions.max())
+
+
+def _check_liouville(system, parts, t, volumes, allowed):
+    """The logarithm of |det Φ| against τ."""
+    rows, size = t.reshape(-1, NODES), chebyshev_panels.batch_size(system.span)
+    tau = [
+        _arrays.to_numpy(
+            parts.log_wronskian(_arrays.from_numpy(rows[start : start + size], system.span))
+        )
+        for start in range(0, len(rows), size)
+    ]
+    defect = np.abs(volumes - np.concatenate(tau).ravel().real)
+    i = int(np.argmax(defect - allowed))
+    if not defect[i] <= allowed[i]:
+        raise ValueError(
+            f"`a` and `solutions` must agree; got a log |det| that differs from ∫ tr A by "
+            f"{defect[i]:.1e} at t = {t[i]:.17g}"
+        )
 
 
 def _limit(span, rtol):
@@ -56,8 +134,8 @@ def _limit(span, rtol):
     return max(1e3 * rtol, 1e5 * _arrays.eps(span))
 
 
-def _measures(system, fundamental, breaks, limit):
-    """Times (m,), residuals (m, columns) and condition numbers (m,), on the host."""
+def _measures(system, fundamental, forcing, breaks, limit):
+    """Times (m,), residuals (m, columns), condition numbers and log volumes (m,), on the host."""
     panels, size = list(itertools.pairwise(breaks)), chebyshev_panels.batch_size(system.span)
     parts = []
     for start in range(0, len(panels), size):
@@ -65,15 +143,15 @@ def _measures(system, fundamental, breaks, limit):
         t = chebyshev_panels.times(batch, system.span, chebyshev_panels.CHECK_POINTS)
         x = fundamental(t)
         at_nodes = fundamental(chebyshev_panels.times(batch, system.span))
-        residuals = _residuals(system, at_nodes, t, x, batch, limit)
-        measured = t, residuals, _conditions(system.xp, x)
+        residuals = _residuals(system, at_nodes, t, x, forcing, batch, limit)
+        measured = t, residuals, *_shape_of(system.xp, x)
         parts.append([_arrays.to_numpy(one).reshape(len(batch) * NODES, -1) for one in measured])
-    t, residuals, conditions = (np.concatenate(one) for one in zip(*parts, strict=True))
-    return t[:, 0], residuals, conditions
+    t, residuals, *others = (np.concatenate(one) for one in zip(*parts, strict=True))
+    return t[:, 0], residuals, *(one[:, 0] for one in others)
 
 
-def _residuals(system, at_nodes, t, x, batch, limit):
-    """‖x' − A x‖ / (‖x'‖ + ‖A‖ ‖x‖ + rounding of x' / limit), x' from the interpolant.
+def _residuals(system, at_nodes, t, x, forcing, batch, limit):
+    """‖x' − A x − b‖ / (‖x'‖ + ‖A‖ ‖x‖ + rounding of x' / limit), x' from the interpolant.
 
     Norms are largest entries: columns may be of any scale.
     """
@@ -82,15 +160,22 @@ def _residuals(system, at_nodes, t, x, batch, limit):
     derivative = chebyshev_panels.derivative_at_check_points(flat, batch)
     derivative = xp.reshape(derivative, x.shape)
     a = system.coefficient(t)
+    change = derivative if forcing is None else derivative - forcing(t)[..., None]
     rounding = NODES**2 * _arrays.eps(t)
     widths = _arrays.from_numpy([[hi - lo] for lo, hi in batch], t)
     rates = system.n * largest_entry(xp, a) + 2 * rounding / limit / widths
     defect, slope, length = (
-        xp.max(xp.abs(one), axis=-2) for one in (derivative - a @ x, derivative, x)
+        xp.max(xp.abs(one), axis=-2) for one in (change - a @ x, derivative, x)
     )
-    return defect / (slope + rates[..., None] * length)
+    size = slope + rates[..., None] * length
+    return defect / xp.where(size > 0, size, 1.0)
 
 
-def _conditions(xp, phi):
-    values = xp.linalg.svdvals(phi / xp.max(xp.abs(phi), axis=-2, keepdims=True))
-    return values[..., 0] / values[..., -1]
+def _shape_of(xp, phi):
+    """Condition number of the columns scaled to largest entry 1, and the log of their volume."""
+    scale = xp.max(xp.abs(phi), axis=-2, keepdims=True)
+    scale = xp.where(scale > 0, scale, 1.0)
+    values = xp.linalg.svdvals(phi / scale)
+    log_scales = xp.sum(xp.log(scale[..., 0, :]), axis=-1)
+    least = xp.where(values > 0, values, xp.finfo(values.dtype).smallest_normal)
+    return values[..., 0] / least[..., -1], xp.sum(xp.log(least), axis=-1) + log_scales

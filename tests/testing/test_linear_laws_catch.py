@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from numpy.polynomial import Chebyshev
+from scipy.integrate import solve_ivp
 
-from mathcore.testing import general_solution_laws
+from mathcore.testing import check_general_solution, general_solution_laws
 
 
 def adjoint_of(x):
@@ -37,9 +38,12 @@ def right_hand_side(a, fault):
     return a + adjoint_of(a)
 
 
-def written_out(a, solutions, t_span, *, fault=None):
+def written_out(a, solutions, t_span, *, b=None, kind="homogeneous", fault=None):
     """The formula as on paper, for n − 1 solutions, with one thing wrong."""
     t0, t1 = (float(t) for t in t_span)
+    first = np.asarray(solutions[0](np.zeros(1)))
+    if b is not None or kind == "particular" or len(solutions) < first.shape[-1] - 1:
+        return integrated(a, solutions, (t0, t1), b, kind, fault)
     traces = integrals(lambda s: np.trace(a(s), axis1=-2, axis2=-1)[:, None], (t0, t1), t0)
 
     def tau(t):
@@ -87,7 +91,67 @@ def written_out(a, solutions, t_span, *, fault=None):
         coefficients = np.linalg.solve(phi.T if fault == "fit transposed" else phi, x0)
         return lambda t: fundamental(t) @ coefficients
 
-    return SimpleNamespace(fundamental=fundamental, adjoint=adjoint, log_wronskian=tau, fit=fit)
+    return SimpleNamespace(
+        fundamental=fundamental,
+        adjoint=adjoint,
+        log_wronskian=tau,
+        fit=fit,
+        particular=lambda t: np.zeros_like(normal_part(t)),
+    )
+
+
+def integrated(a, solutions, span, b, kind, fault):
+    """The same promises kept by a differential equation solver, with one thing wrong."""
+
+    def columns(t):
+        return np.stack([x(t) for x in solutions], axis=-1)
+
+    if kind == "particular":
+        given = 0 if fault == "first solution not subtracted" else 1
+        return of_columns(lambda t: columns(t)[..., 1:] - given * columns(t)[..., :1], solutions[0])
+    n, k = a(np.zeros(1)).shape[-1], len(solutions)
+    x = columns(np.asarray([span[0]]))[0]
+    start = np.concatenate([x, np.linalg.svd(x)[0][:, k:], np.zeros((n, 1))], axis=1)
+    if fault == "a column twice":
+        start[:, n - 1] = start[:, k]
+    forced = np.zeros(n + 1)
+    forced[-1] = b is not None and fault != "b forgotten"
+
+    def rate(t, y):
+        y = y.reshape(n, n + 1)
+        force = 0 if b is None else b(np.asarray([t]))[0][:, None] * forced
+        return (a(np.asarray([t]))[0] @ y + force).ravel()
+
+    path = solve_ivp(
+        rate,
+        span,
+        start.astype(x.dtype).ravel(),
+        "DOP853",
+        dense_output=True,
+        rtol=1e-12,
+        atol=1e-12,
+    ).sol
+
+    def whole(t):
+        y = np.moveaxis(path(np.ravel(t)), 0, -1).reshape(*np.shape(t), n, n + 1)
+        return np.concatenate([columns(t), y[..., k:]], axis=-1)
+
+    def new_columns(t):
+        y = whole(t)[..., :n]
+        if fault != "known parts taken out":
+            return y
+        x, new = y[..., :k], y[..., k:]
+        return np.concatenate([x, new - x @ np.linalg.pinv(x) @ new], axis=-1)
+
+    return of_columns(new_columns, lambda t: whole(t)[..., n])
+
+
+def of_columns(fundamental, particular):
+    def fit(start, x0):
+        c = np.linalg.solve(fundamental(start), x0 - particular(start))
+        return lambda t: particular(t) + fundamental(t) @ c
+
+    return SimpleNamespace(fundamental=fundamental, particular=particular, fit=fit)
 
 
 FAULTS = {
@@ -102,6 +166,10 @@ FAULTS = {
     "norm not squared": "liouville",
     "wrong sign of tau in the adjoint": "adjoint_is_a_first_integral",
     "fit transposed": "fit_reproduces_a_solution",
+    "known parts taken out": "recovers_all_but_one",
+    "a column twice": "recovers_all_but_one",
+    "b forgotten": "inhomogeneous_solution",
+    "first solution not subtracted": "differences_of_particular_solutions",
 }
 BY_NAME = {one.__name__: one for one in general_solution_laws}
 
@@ -121,3 +189,44 @@ def test_fault_is_caught(fault, name):
 
 def test_every_law_catches_a_fault():
     assert set(FAULTS.values()) == set(BY_NAME)
+
+
+# --- a system of the user's own -----------------------------------------------------------------
+
+
+def own_fundamental(t):
+    one, s = np.ones_like(t), np.sin(t)
+    rows = [[np.exp(t), one, s], [0 * t, np.exp(-t), t], [t, 0.3 * one, 2 + np.cos(t)]]
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+
+
+def all_given(function):
+    """`function` for fewer than n columns, the columns themselves for n."""
+
+    def general_solution(a, solutions, t_span):
+        if len(solutions) == 3:
+            return of_columns(lambda t: np.stack([x(t) for x in solutions], axis=-1), None)
+        return function(a, solutions, t_span)
+
+    return general_solution
+
+
+def test_own_system_passes():
+    check_general_solution(all_given(written_out), own_fundamental, (0.0, 1.5), tolerance=1e-8)
+
+
+@pytest.mark.parametrize("fault", ["X u forgotten", "known parts taken out", "a column twice"])
+def test_fault_is_caught_on_an_own_system(fault):
+    wrong = all_given(functools.partial(written_out, fault=fault))
+    with pytest.raises(AssertionError, match="from columns"):
+        check_general_solution(wrong, own_fundamental, (0.0, 1.5), tolerance=1e-8)
+
+
+def test_wrong_formula_of_the_user_is_caught():
+    def coefficient(t):
+        return np.broadcast_to(np.eye(3), (*np.shape(t), 3, 3))
+
+    with pytest.raises(AssertionError, match="from columns"):
+        check_general_solution(
+            all_given(written_out), own_fundamental, (0.0, 1.5), coefficient=coefficient
+        )

@@ -10,6 +10,7 @@ from scipy import special
 
 from mathcore.testing import strategies
 from solvers import companion, general_solution
+from solvers.linear import quadratures
 
 SMALLEST = 1e-15  # an rtol that asks for all the digits there are
 
@@ -184,6 +185,24 @@ def test_wronskian(name, wronskian):
     t = np.linspace(*span, 33)
     log = general_solution(a, known, span).log_wronskian(t)
     np.testing.assert_allclose(np.exp(log), wronskian(t), rtol=1e-12)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_wrong_wronskian_is_noticed(count, monkeypatch):
+    """An error in ∫ tr A is refused by Liouville, or shows in the residual for n − 1 columns."""
+    right = quadratures.integral_of_trace
+
+    def wrong(*arguments):
+        panels = right(*arguments)
+        return panels._replace(coefficients=panels.coefficients * (1 + 1e-4))
+
+    monkeypatch.setattr(quadratures, "integral_of_trace", wrong)
+    known = [exponential(r) for r in (1, 2, 3)][:count]
+    if count == 2:
+        assert general_solution(CUBIC, known, (0.0, 3.0)).residual > 1e-6
+        return
+    with pytest.raises(ValueError, match=r"differs from ∫ tr A by .* at t = "):
+        general_solution(CUBIC, known, (0.0, 3.0))
 
 
 def test_skew_system_needs_no_quadrature():

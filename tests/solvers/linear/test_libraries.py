@@ -8,7 +8,7 @@ import pytest
 from scipy import special
 
 from mathcore import _arrays
-from solvers import companion, general_solution
+from solvers import companion, general_solution, recover_coefficients, reduce_order
 
 SPAN = (1.0, 10.0)
 
@@ -68,6 +68,40 @@ def check_new_column(xp, dtype):
     if _arrays.is_jax_namespace(xp):
         compiled = importlib.import_module("jax").jit(solution.fundamental)(t)
         np.testing.assert_allclose(_arrays.to_numpy(compiled), host, atol=50 * eps)
+
+
+@pytest.mark.parametrize("library", ["compat.torch", "strict"])
+def test_other_forms(library):
+    """A grid, a scalar solution, a forcing, recovered coefficients, a reduced system."""
+    if library == "compat.torch":
+        pytest.importorskip("torch")
+    xp = importlib.import_module(f"array_api_{library}")
+    dtype = xp.float64
+    span, times = xp.asarray([0.0, 3.0], dtype=dtype), xp.linspace(0.0, 3.0, 40, dtype=dtype)
+    a = xp.asarray([[0.0, 1.0], [-1.0, 0.0]], dtype=dtype)
+
+    def cosine(t):
+        return xp.stack([xp.cos(t), -xp.sin(t)], axis=-1)
+
+    def sine(t):
+        return xp.stack([xp.sin(t), xp.cos(t)], axis=-1)
+
+    for given, options in (
+        (cosine(times)[..., None], {"times": times}),
+        ([xp.cos], {}),
+        ([cosine], {"b": xp.asarray([0.0, 1.0], dtype=dtype)}),
+    ):
+        solution = general_solution(a, given, span, **options)
+        shift = 1.0 if "b" in options else 0.0
+        x = _arrays.to_numpy(solution.fit(span[0], [shift, 1.0])(2.0))
+        np.testing.assert_allclose(x, [shift + np.sin(2.0), np.cos(2.0)], atol=1e-11)
+    recovered = recover_coefficients([cosine, sine], times).a
+    np.testing.assert_allclose(
+        _arrays.to_numpy(recovered),
+        np.broadcast_to([[0.0, 1.0], [-1.0, 0.0]], (40, 2, 2)),
+        atol=1e-11,
+    )
+    assert reduce_order(a, [cosine], span).coefficient(times).shape == (40, 1, 1)
 
 
 def test_times_of_every_shape():

@@ -5,7 +5,6 @@ import re
 
 import numpy as np
 import pytest
-import sympy
 from scipy import special
 
 from solvers import companion, general_solution
@@ -216,18 +215,24 @@ def test_shapes():
 
 
 def test_how_many_solutions():
-    with pytest.raises(ValueError, match=r"n - 1 or n of them, n = 3 .*not supported yet.*got 1"):
-        general_solution(CUBIC, [exponential(1)], (0.0, 1.0))
-    with pytest.raises(ValueError, match=r"n - 1 or n of them, n = 2 .*got 3"):
+    with pytest.raises(ValueError, match=r"1 to n of them, n = 2; got 3"):
         general_solution(BESSEL, [j0, j0, j0], (1.0, 2.0))
     with pytest.raises(ValueError, match="at least one solution; got none"):
         general_solution(BESSEL, [], (1.0, 2.0))
+    for count in (1, 4):
+        with pytest.raises(ValueError, match=rf"2 to n \+ 1 of them, n = 2; got {count}"):
+            general_solution(BESSEL, [j0] * count, (1.0, 2.0), kind="particular")
 
 
-def test_what_is_not_supported_yet():
-    with pytest.raises(ValueError, match="SymPy is not supported yet"):
-        general_solution(sympy.eye(2), [j0], (1.0, 2.0))
-    with pytest.raises(ValueError, match="arrays on a grid and SymPy vectors are not supported"):
+def test_only_the_trace():
+    with pytest.raises(ValueError, match=r"tr A alone.*one first integral.*got a scalar"):
+        general_solution(lambda t: -1 / t, [j0], (1.0, 2.0))
+    with pytest.raises(ValueError, match=r"one first integral.*got None with 1 solutions missing"):
+        general_solution(None, [j0], (1.0, 2.0))
+
+
+def test_solutions_of_another_kind():
+    with pytest.raises(ValueError, match="`solutions` must be a list of callables"):
         general_solution(BESSEL, np.ones((5, 2, 1)), (1.0, 2.0))
     with pytest.raises(ValueError, match=r"`solutions\[0\]` must be a callable .* got ndarray"):
         general_solution(BESSEL, [np.ones((5, 2))], (1.0, 2.0))
@@ -255,6 +260,10 @@ def test_options():
         general_solution(BESSEL, [j0], (1.0, 2.0), base=3.0)
     with pytest.raises(ValueError, match="`rtol` must be"):
         general_solution(BESSEL, [j0], (1.0, 2.0), rtol=0.0)
+    with pytest.raises(ValueError, match="`kind` must be one of 'homogeneous', 'particular'"):
+        general_solution(BESSEL, [j0], (1.0, 2.0), kind="inhomogeneous")
+    with pytest.raises(ValueError, match="`structure` must be one of None, 'hamiltonian'"):
+        general_solution(BESSEL, [j0], (1.0, 2.0), structure="skew")
 
 
 # --- libraries ----------------------------------------------------------------------------------

@@ -1,0 +1,361 @@
+"""Many members from t to t₁, `LANES` side by side; a lane whose member has ended takes the next."""
+
+import math
+
+import numba
+import numpy as np
+
+from mathcore._compile import kernel
+from solvers.ode._kernels.ensemble_lanes import call_lanes
+from solvers.ode._kernels.ensemble_steps import (
+    ACCEPTED,
+    END,
+    ERROR,
+    EVALUATIONS,
+    HIGH,
+    LOW,
+    MEMBER,
+    PREVIOUS,
+    REJECTED,
+    REPEATED,
+    SAVED,
+    SLOPE,
+    STAGE_T,
+    START,
+    STATUS,
+    STIFF_STEPS,
+    STIFFNESS,
+    TAKEN,
+    THETA,
+    G,
+    H,
+    T,
+    estimate_error,
+    estimate_stiffness,
+    explicit_step,
+    extra_stages,
+    interpolate,
+    power,
+    rosenbrock_step,
+)
+from solvers.ode._kernels.ensemble_vectors import LANES, any_lane, load, store, where
+
+STIFF, RUNNING = 8, 9  # beside the codes of `solvers.ode.results`
+_FINISHED, _EVENT, _UNDERFLOW, _EXHAUSTED, _NOT_FINITE = 0, 1, -1, -2, -3
+_NO_MEMBER, _NEVER = -1.0, 2.0
+_PARTS, _BISECTIONS = 8, 52
+_STIFF_STEPS = 15
+_TEN_ULP, _TINY = 2.220446049250313e-15, 1e-300
+
+
+@kernel(parallel=True)
+def march(functions, method, table, at, problem, members, shares):
+    """Every member; share i takes members i, i + shares, …"""
+    for share in numba.prange(shares):
+        _march_share(functions, method, table, at, problem, members, np.int64(share), shares)
+
+
+@kernel()
+def _march_share(functions, method, table, at, problem, members, share, shares):
+    events = len(functions.directions)
+    v = np.zeros((at.end, LANES))
+    v[MEMBER] = _NO_MEMBER
+    queue = share
+    going = 0
+    while going or queue < members.numbers.size:
+        before = queue
+        queue = _fill(members, v, at, queue, shares)
+        if queue != before:
+            _begin(functions, method, problem, v, at)
+        going = _collect(members, v, at)
+        ended = going == 0
+        while not ended:
+            _attempt(functions, method, table, problem, v, at)
+            if events > 0:
+                _find_events(functions, method, table, v, at)
+            if problem.t_eval.size > 0:
+                _save(functions, method, table, problem, members, v, at)
+            ended = _take(method, problem, v, at)
+        going = _collect(members, v, at)
+
+
+# --- members in and out -------------------------------------------------------------------------
+
+
+@kernel()
+def _fill(members, v, at, queue, shares):
+    """Put the next members into the free lanes; the queue after that."""
+    for lane in range(LANES):
+        if v[MEMBER, lane] != _NO_MEMBER or queue >= members.numbers.size:
+            continue
+        m = members.numbers[queue]
+        queue += shares
+        v[MEMBER, lane], v[STATUS, lane] = m, RUNNING
+        v[ACCEPTED, lane], v[REJECTED, lane] = members.accepted[m], members.rejected[m]
+        v[SAVED, lane], v[EVALUATIONS, lane] = members.saved[m], members.nfev[m] + 2
+        v[STIFF_STEPS, lane], v[REPEATED, lane], v[PREVIOUS, lane] = 0.0, 0.0, 1.0
+        v[T, lane], v[H, lane] = members.t[m], 0.0
+        for i in range(at.n):
+            v[at.y + i, lane] = members.y[m, i]
+        for i in range(members.args.shape[1]):
+            v[at.args + i, lane] = members.args[m, i]
+    return queue
+
+
+@kernel()
+def _collect(members, v, at):
+    """Write down the members that ended and free their lanes; how many go on."""
+    going = 0
+    for lane in range(LANES):
+        m = int(v[MEMBER, lane])
+        if m >= 0 and v[STATUS, lane] == RUNNING:
+            going += 1
+        elif m >= 0:
+            members.t[m], members.status[m] = v[T, lane], int(v[STATUS, lane])
+            members.accepted[m], members.rejected[m] = (
+                int(v[ACCEPTED, lane]),
+                int(v[REJECTED, lane]),
+            )
+            members.saved[m], members.nfev[m] = int(v[SAVED, lane]), int(v[EVALUATIONS, lane])
+            for i in range(at.n):
+                members.y[m, i] = v[at.y + i, lane]
+            v[MEMBER, lane], v[H, lane] = _NO_MEMBER, 0.0
+    return going
+
+
+@kernel()
+def _begin(functions, method, problem, v, at):
+    """f(t, y) and a first step size where h = 0: Hairer, Nørsett, Wanner I (1993), II.4."""
+    call_lanes(functions.rate, v, T, at.y, at.args, at.z)
+    for lane in range(LANES):
+        v[THETA, lane] = 0.0
+        if v[H, lane] == 0.0 and v[MEMBER, lane] >= 0:
+            for i in range(at.n):
+                v[at.f + i, lane] = v[at.z + i, lane]
+            _guess_step(problem, v, at, lane)
+    for lane in range(LANES):
+        v[STAGE_T, lane] = v[T, lane] + v[THETA, lane]
+        for i in range(at.n):
+            v[at.w + i, lane] = v[at.y + i, lane] + v[THETA, lane] * v[at.f + i, lane]
+    call_lanes(functions.rate, v, STAGE_T, at.w, at.args, at.z)
+    for lane in range(LANES):
+        if v[THETA, lane] != 0.0:
+            _first_step(method, problem, v, at, lane)
+    for e in range(len(functions.directions)):
+        call_lanes(functions.events[e], v, T, at.y, at.args, G)
+        store(v, at.g + e, where(load(v, THETA) == 0.0, load(v, at.g + e), load(v, G)))
+
+
+@kernel()
+def _guess_step(problem, v, at, lane):
+    size = slope = 0.0
+    for i in range(at.n):
+        scale = problem.atol[i] + problem.rtol * abs(v[at.y + i, lane])
+        size += (v[at.y + i, lane] / scale) ** 2
+        slope += (v[at.f + i, lane] / scale) ** 2
+    size, slope = math.sqrt(size / at.n), math.sqrt(slope / at.n)
+    guess = 0.01 * size / slope if size >= 1e-5 and slope >= 1e-5 else 1e-6
+    span = problem.t1 - v[T, lane]
+    v[THETA, lane], v[SLOPE, lane] = math.copysign(min(guess, abs(span)), span), slope
+
+
+@kernel()
+def _first_step(method, problem, v, at, lane):
+    guess, slope, bend = abs(v[THETA, lane]), v[SLOPE, lane], 0.0
+    for i in range(at.n):
+        scale = problem.atol[i] + problem.rtol * abs(v[at.y + i, lane])
+        bend += ((v[at.z + i, lane] - v[at.f + i, lane]) / scale) ** 2
+    steepest = max(slope, math.sqrt(bend / at.n) / guess)
+    if steepest <= 1e-15:
+        refined = max(1e-6, 1e-3 * guess)
+    else:
+        refined = (0.01 / steepest) ** (1.0 / method.order)
+    span = problem.t1 - v[T, lane]
+    refined = min(100.0 * guess, refined, abs(span))
+    if not math.isfinite(slope):
+        v[STATUS, lane] = _NOT_FINITE
+    if not math.isfinite(refined):
+        refined = 1e-6 * abs(span)
+    smallest = max(_TEN_ULP * abs(v[T, lane]), _TINY)
+    v[H, lane] = math.copysign(max(refined, smallest), span)
+
+
+# --- one step -----------------------------------------------------------------------------------
+
+
+@kernel()
+def _attempt(functions, method, table, problem, v, at):
+    """Try a step in every lane, none beyond t₁: TAKEN is 1 where its error is small enough."""
+    h, rest = load(v, H), problem.t1 - load(v, T)
+    store(v, H, where(abs(h) * (1 + 1e-10) >= abs(rest), rest, h))
+    cost = float(method.stages)
+    if method.implicit:
+        rosenbrock_step(functions.rate, method, table, v, at)
+        cost += at.n + 1.0
+    else:
+        explicit_step(functions.rate, method, table, v, at)
+    estimate_error(method, table, v, at, problem.rtol, problem.atol)
+    running, good = load(v, STATUS) == RUNNING, load(v, ERROR) <= 1.0
+    taken = where(running & good, 1.0, 0.0)
+    store(v, TAKEN, taken)
+    store(v, END, _NEVER)
+    store(v, ACCEPTED, load(v, ACCEPTED) + taken)
+    store(v, REJECTED, load(v, REJECTED) + (1.0 - taken))
+    store(v, EVALUATIONS, load(v, EVALUATIONS) + cost)
+    if problem.switch:
+        _watch_stiffness(method, v, at)
+
+
+@kernel()
+def _watch_stiffness(method, v, at):
+    estimate_stiffness(method, v, at)
+    count = load(v, STIFF_STEPS)
+    fewer = where(count > 2.0, count - 2.0, 0.0)
+    changed = where(load(v, STIFFNESS) > 0.9 * method.stability, count + 1.0, fewer)
+    store(v, STIFF_STEPS, where(load(v, TAKEN) > 0.0, changed, count))
+
+
+@kernel()
+def _take(method, problem, v, at):
+    """Take the accepted steps, choose the next sizes; whether a member ended."""
+    taken = load(v, TAKEN) > 0.0
+    for i in range(at.n):
+        store(v, at.y + i, where(taken, load(v, at.w + i), load(v, at.y + i)))
+        store(v, at.f + i, where(taken, load(v, at.f_new + i), load(v, at.f + i)))
+    t, h, end, error = load(v, T), load(v, H), load(v, END), load(v, ERROR)
+    whole = end == _NEVER
+    arrived = taken & whole & (h == problem.t1 - t)
+    t_new = where(arrived, problem.t1, t + where(whole, h, end * h))
+    t = where(taken, t_new, t)
+    growth = _growth(method, v)
+    h = h * growth
+    store(v, T, t)
+    store(v, H, h)
+    store(v, PREVIOUS, where(taken, error, load(v, PREVIOUS)))
+    store(v, REPEATED, where(taken, 0.0, 1.0))
+    steps = load(v, ACCEPTED) + load(v, REJECTED)
+    smallest = where(_TEN_ULP * abs(t) > _TINY, _TEN_ULP * abs(t), _TINY)
+    small = ~taken & (abs(h) < smallest)
+    status = where(steps >= float(problem.max_steps), _EXHAUSTED, RUNNING)
+    status = where(small, where(error < np.inf, _UNDERFLOW, _NOT_FINITE), status)
+    if problem.switch:
+        status = where(load(v, STIFF_STEPS) >= float(_STIFF_STEPS), STIFF, status)
+    status = where(taken & ~whole, _EVENT, where(arrived, _FINISHED, status))
+    running = load(v, STATUS) == RUNNING
+    store(v, STATUS, where(running, status, load(v, STATUS)))
+    return any_lane(running & (status < float(RUNNING)))
+
+
+@kernel()
+def _growth(method, v):
+    """The factor 0.9 error^{−alpha} previous^{beta} of the step size, within bounds."""
+    error, previous, taken = load(v, ERROR), load(v, PREVIOUS), load(v, TAKEN) > 0.0
+    clipped = where(error > 1e-10, where(error < 1e300, error, 1e300), 1e-10)
+    alpha = where(taken, -method.alpha, -(method.alpha + method.beta))
+    factor = 0.9 * power(clipped, alpha)
+    if method.beta != 0.0:
+        before = power(where(previous > 1e-10, previous, 1e-10), 0.0 * error + method.beta)
+        factor = where(taken, factor * before, factor)
+    largest = where(taken & (load(v, REPEATED) == 0.0), 10.0, 1.0)
+    factor = where(factor > largest, largest, factor)
+    factor = where(factor > 0.2, factor, 0.2)
+    return where(error < np.inf, factor, 0.2)
+
+
+# --- between the steps --------------------------------------------------------------------------
+
+
+@kernel()
+def _save(functions, method, table, problem, members, v, at):
+    """States at the times of `t_eval` that this step passes."""
+    extra, times = len(functions.directions) > 0, problem.t_eval
+    while True:
+        found = False
+        for lane in range(LANES):
+            v[THETA, lane] = -1.0
+            saved, h = int(v[SAVED, lane]), v[H, lane]
+            if v[TAKEN, lane] == 0.0 or saved >= times.size:
+                continue
+            theta, end = max((times[saved] - v[T, lane]) / h, 0.0), v[END, lane]
+            if theta <= min(end, 1.0) or (end == _NEVER and h == problem.t1 - v[T, lane]):
+                v[THETA, lane], found = theta, True
+        if not found:
+            break
+        if not extra:
+            _extra(functions, method, table, v, at, where(load(v, THETA) >= 0.0, 1.0, 0.0))
+            extra = True
+        interpolate(method, table, v, at, at.z)
+        for lane in range(LANES):
+            if v[THETA, lane] >= 0.0:
+                m, saved = int(v[MEMBER, lane]), int(v[SAVED, lane])
+                for i in range(at.n):
+                    members.record[m, saved, i] = v[at.z + i, lane]
+                v[SAVED, lane] += 1.0
+
+
+@kernel()
+def _extra(functions, method, table, v, at, wanted):
+    if method.extras > 0:
+        extra_stages(functions.rate, method, table, v, at)
+        store(v, EVALUATIONS, load(v, EVALUATIONS) + float(method.extras) * wanted)
+
+
+@kernel()
+def _find_events(functions, method, table, v, at):
+    """END: where in its step an event function first changes sign; y₁ is moved there."""
+    _extra(functions, method, table, v, at, load(v, TAKEN))
+    for e in range(len(functions.directions)):
+        event, direction = functions.events[e], functions.directions[e]
+        store(v, START, load(v, at.g + e))
+        store(v, HIGH, _NEVER)
+        for part in range(1, _PARTS + 1):
+            store(v, THETA, part / _PARTS)
+            _event_values(event, method, table, v, at)
+            _bracket(direction, part, v)
+        store(v, at.g + e, where(load(v, TAKEN) > 0.0, load(v, G), load(v, at.g + e)))
+        if any_lane(load(v, HIGH) < _NEVER):
+            _bisect(event, method, table, v, at)
+    ends = load(v, END)
+    if any_lane(ends < _NEVER):
+        store(v, THETA, where(ends < _NEVER, ends, 0.0))
+        interpolate(method, table, v, at, at.z)
+        for i in range(at.n):
+            store(v, at.w + i, where(ends < _NEVER, load(v, at.z + i), load(v, at.w + i)))
+
+
+@kernel()
+def _event_values(event, method, table, v, at):
+    """G, at t + θh."""
+    interpolate(method, table, v, at, at.z)
+    store(v, STAGE_T, load(v, T) + load(v, THETA) * load(v, H))
+    call_lanes(event, v, STAGE_T, at.z, at.args, G)
+
+
+@kernel()
+def _bracket(direction, part, v):
+    """LOW and HIGH around the first change of sign."""
+    start, g = load(v, START), load(v, G)
+    rises, falls = (start < 0.0) & (g >= 0.0), (start > 0.0) & (g <= 0.0)
+    crossed = rises | falls
+    if direction != 0.0:
+        crossed = rises if direction > 0.0 else falls
+    first = load(v, HIGH) == _NEVER
+    crossed = crossed & first & (load(v, TAKEN) > 0.0)
+    store(v, LOW, where(crossed, (part - 1) / _PARTS, load(v, LOW)))
+    store(v, HIGH, where(crossed, part / _PARTS, load(v, HIGH)))
+    store(v, START, where(first & ~crossed, g, start))
+
+
+@kernel()
+def _bisect(event, method, table, v, at):
+    """The root of this event, and END where it is the first of all."""
+    crossed = load(v, HIGH) < _NEVER
+    for _ in range(_BISECTIONS):
+        middle = 0.5 * (load(v, LOW) + load(v, HIGH))
+        store(v, THETA, middle)
+        _event_values(event, method, table, v, at)
+        same = load(v, START) * load(v, G) > 0.0
+        store(v, LOW, where(same, middle, load(v, LOW)))
+        store(v, HIGH, where(same, load(v, HIGH), middle))
+    end, high = load(v, END), load(v, HIGH)
+    store(v, END, where(crossed & (high < end), high, end))

@@ -1,0 +1,253 @@
+"""Many members in steps of the whole batch: the definition of `solve_ensemble`, on any library.
+
+Each member has its own time and size; where its error is too large, or its run has ended, it keeps
+what it had.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mathcore import _arrays
+from solvers.ode.results import EXHAUSTED, FINISHED, NOT_FINITE, UNDERFLOW
+
+STIFF, RUNNING = 8, 9
+_STIFF_STEPS = 15
+_TEN_ULP, _TINY = 2.220446049250313e-15, 1e-300
+
+
+class Batch(NamedTuple):
+    """Where the members stand: arrays ``(members,)``, but `y`, `f` (members, n), `record`."""
+
+    t: Any
+    y: Any
+    f: Any
+    h: Any
+    previous: Any
+    repeated: Any
+    stiff_steps: Any
+    status: Any
+    accepted: Any
+    rejected: Any
+    nfev: Any
+    record: Any
+
+
+class Step(NamedTuple):
+    """A step that was tried, in every member."""
+
+    y: Any
+    f: Any
+    error: Any
+    terms: Any
+    stiffness: Any
+
+
+def march_batch(rate, tableau, control, problem, batch):
+    """Every running member until its run ends.
+
+    ``rate(t, y)``, ``(members,), (members, n) -> (members, n)``.
+    """
+    xp = _arrays.result_namespace(batch.y)
+    attempt = _rosenbrock_step if hasattr(tableau, "gamma") else _explicit_step
+    batch = begin_batch(rate, tableau, problem, batch)
+
+    def step(state):
+        now = Batch(*state)
+        running = now.status == RUNNING
+        rest = problem.t1 - now.t
+        h = xp.where(xp.abs(now.h) * (1 + 1e-10) >= xp.abs(rest), rest, now.h)
+        h = xp.where(running & (h != 0), h, xp.ones_like(h))
+        trial = attempt(rate, tableau, problem, now, h)
+        return tuple(_take(rate, tableau, control, problem, now, h, trial))
+
+    def going(state):
+        return xp.any(Batch(*state).status == RUNNING)
+
+    return Batch(*_arrays.while_loop(going, step, tuple(batch)))
+
+
+def begin_batch(rate, tableau, problem, batch):
+    """f and first step sizes: Hairer, Nørsett, Wanner I (1993), section II.4."""
+    xp = _arrays.result_namespace(batch.y)
+    f = rate(batch.t, batch.y)
+    span = problem.t1 - batch.t
+    scale = problem.atol + problem.rtol * xp.abs(batch.y)
+    size, slope = _root_mean_square(batch.y / scale), _root_mean_square(f / scale)
+    usual = (size >= 1e-5) & (slope >= 1e-5)
+    guess = xp.where(usual, 0.01 * size / xp.where(usual, slope, 1.0), 1e-6)
+    guess = xp.sign(span) * xp.minimum(guess, xp.abs(span))
+    trial = batch.y + guess[:, None] * f
+    moved = xp.where(guess == 0, xp.ones_like(guess), xp.abs(guess))
+    bend = _root_mean_square((rate(batch.t + guess, trial) - f) / scale) / moved
+    steepest = xp.maximum(slope, bend)
+    flat = steepest <= 1e-15
+    by_order = (0.01 / xp.where(flat, 1.0, steepest)) ** (1.0 / (tableau.error_order + 1))
+    refined = xp.where(flat, xp.where(1e-3 * moved > 1e-6, 1e-3 * moved, 1e-6), by_order)
+    refined = xp.minimum(xp.minimum(100 * moved, refined), xp.abs(span))
+    refined = xp.where(xp.isfinite(refined), refined, 1e-6 * xp.abs(span))
+    smallest = _smallest_step(xp, batch.t)
+    running = batch.status == RUNNING
+    lost = running & ~xp.isfinite(slope)
+    nothing, one = xp.zeros_like(batch.t), xp.ones_like(batch.t)
+    return batch._replace(
+        f=f,
+        h=xp.sign(span) * xp.maximum(refined, smallest),
+        previous=one,
+        repeated=nothing,
+        stiff_steps=nothing,
+        status=xp.where(lost, NOT_FINITE, batch.status),
+        nfev=batch.nfev + 2 * xp.astype(running, batch.nfev.dtype),
+    )
+
+
+def _explicit_step(rate, tableau, problem, now, h):
+    xp, column = _arrays.result_namespace(now.y), h[:, None]
+    k, argument = [now.f], now.y
+    for c, row in zip(tableau.c[1:], tableau.a[1:], strict=True):
+        argument = now.y + column * _combined(row, k)
+        k.append(rate(now.t + c * h, argument))
+    y = now.y + column * _combined(tableau.b, k)
+    k.append(rate(now.t + h, y))
+    scale = problem.atol + problem.rtol * xp.maximum(xp.abs(now.y), xp.abs(y))
+    errors = [_root_mean_square(column * _combined(row, k) / scale) for row in tableau.errors]
+    error = errors[0]
+    if len(errors) == 2:
+        both = xp.sqrt(error**2 + 0.01 * errors[1] ** 2)
+        error = error**2 / xp.where(both == 0, 1.0, both)
+    moved = _root_mean_square(y - argument)
+    stiffness = xp.abs(h) * _root_mean_square(k[-1] - k[-2]) / xp.where(moved > 0, moved, xp.inf)
+    return Step(y, k[-1], error + _spoiled(xp, y, k[-1]), k, stiffness)
+
+
+def _rosenbrock_step(rate, tableau, problem, now, h):
+    xp, column, n = _arrays.result_namespace(now.y), h[:, None], now.y.shape[1]
+    jacobian, slope = _differences(rate, now)
+    identity = _arrays.from_numpy(np.eye(n).tolist(), now.y)
+    inverse = _arrays.inverse(identity / (tableau.gamma * h[:, None, None]) - jacobian)
+    u = []
+    for i, (c, d) in enumerate(zip(tableau.c, tableau.d, strict=True)):
+        right = now.f if i == 0 else rate(now.t + c * h, now.y + _combined(tableau.a[i], u))
+        if i > 0:
+            right = right + _combined(tableau.coupling[i], u) / column
+        u.append((inverse @ (right + d * column * slope)[:, :, None])[:, :, 0])
+    y = now.y + _combined(tableau.b, u)
+    f = rate(now.t + h, y)
+    scale = problem.atol + problem.rtol * xp.maximum(xp.abs(now.y), xp.abs(y))
+    error = _root_mean_square(_combined(tableau.error, u) / scale)
+    return Step(y, f, error + _spoiled(xp, y, f), u, xp.zeros_like(h))
+
+
+def _differences(rate, now):
+    """∂f/∂y and ∂f/∂t by forward differences, each component moved by √eps of its size."""
+    xp, root = _arrays.result_namespace(now.y), math.sqrt(_arrays.eps(now.y))
+    columns = []
+    for j in range(now.y.shape[1]):
+        unit = _arrays.from_numpy([float(i == j) for i in range(now.y.shape[1])], now.y)
+        size = xp.where(xp.abs(now.y[:, j]) > 1e-5, xp.abs(now.y[:, j]), 1e-5)
+        moved = now.y + (root * size)[:, None] * unit
+        delta = moved[:, j] - now.y[:, j]
+        columns.append((rate(now.t, moved) - now.f) / delta[:, None])
+    later = now.t + root * (xp.abs(now.t) + 1e-5)
+    slope = (rate(later, now.y) - now.f) / (later - now.t)[:, None]
+    return xp.stack(columns, axis=-1), slope
+
+
+def _take(rate, tableau, control, problem, now, h, trial):
+    """The batch after the step: taken where its error is small enough, its size chosen anew."""
+    xp = _arrays.result_namespace(now.y)
+    running, error = now.status == RUNNING, trial.error
+    taken = running & (error <= 1.0)
+    arrived = taken & (h == problem.t1 - now.t)
+    count = xp.where(now.stiff_steps > 2, now.stiff_steps - 2, xp.zeros_like(h))
+    count = xp.where(trial.stiffness > 0.9 * problem.stability, now.stiff_steps + 1, count)
+    record, passed = _saved(rate, tableau, problem, now, h, trial, taken)
+    column, whole = taken[:, None], now.nfev.dtype
+    after = now._replace(
+        t=xp.where(taken, xp.where(arrived, problem.t1, now.t + h), now.t),
+        y=xp.where(column, trial.y, now.y),
+        f=xp.where(column, trial.f, now.f),
+        h=h * _growth(xp, control, now, error, taken),
+        previous=xp.where(taken, error, now.previous),
+        repeated=xp.where(taken, 0.0 * h, 0.0 * h + 1.0),
+        stiff_steps=xp.where(taken, count, now.stiff_steps),
+        accepted=now.accepted + xp.astype(taken, whole),
+        rejected=now.rejected + xp.astype(running & ~taken, whole),
+        nfev=now.nfev
+        + _cost(tableau, now.y.shape[1]) * xp.astype(running, whole)
+        + len(getattr(tableau, "extra_c", ())) * xp.astype(passed, whole),
+        record=record,
+    )
+    status = _status(xp, problem, after, error, taken, arrived)
+    return after._replace(status=xp.where(running, status, now.status))
+
+
+def _cost(tableau, n):
+    """Evaluations of one step; those of the differenced Jacobian included."""
+    return len(tableau.b) + (n + 1 if hasattr(tableau, "gamma") else 0)
+
+
+def _status(xp, problem, after, error, taken, arrived):
+    small = ~taken & (xp.abs(after.h) < _smallest_step(xp, after.t))
+    steps = after.accepted + after.rejected
+    status = xp.where(steps >= problem.max_steps, EXHAUSTED, after.status)
+    status = xp.where(small & (error < xp.inf), UNDERFLOW, status)
+    status = xp.where(small & ~(error < xp.inf), NOT_FINITE, status)
+    if problem.switch:
+        status = xp.where(after.stiff_steps >= _STIFF_STEPS, STIFF, status)
+    return xp.where(arrived, FINISHED, status)
+
+
+def _growth(xp, control, now, error, taken):
+    """The factor 0.9 error^{−alpha} previous^{beta} of the step size, within bounds."""
+    floor = xp.where(error > 1e-10, error, 1e-10)
+    previous = xp.where(now.previous > 1e-10, now.previous, 1e-10)
+    factor = 0.9 * xp.where(
+        taken,
+        floor**-control.alpha * previous**control.beta,
+        floor ** -(control.alpha + control.beta),
+    )
+    largest = xp.where(taken & (now.repeated == 0), 10.0 + 0 * previous, 1.0)
+    factor = xp.where(factor > largest, largest, factor)
+    return xp.where((factor > 0.2) & (error < xp.inf), factor, 0.2)
+
+
+def _saved(rate, tableau, problem, now, h, trial, taken):
+    """`record` with the times of `t_eval` that the step passes, and who passes one."""
+    if now.record.shape[1] == 0:
+        return now.record, taken & ~taken
+    xp, terms = _arrays.result_namespace(now.y), list(trial.terms)
+    implicit = hasattr(tableau, "gamma")
+    for c, row in [] if implicit else zip(tableau.extra_c, tableau.extra_a, strict=True):
+        terms.append(rate(now.t + c * h, now.y + h[:, None] * _combined(row, terms)))
+    theta = (problem.t_eval[None, :] - now.t[:, None]) / h[:, None]
+    last = (h == problem.t1 - now.t)[:, None]
+    passed = taken[:, None] & (theta >= 0.0) & ((theta <= 1.0) | last)
+    passed = passed & xp.isnan(now.record[:, :, 0])
+    powers = theta[:, :, None]
+    moved = xp.zeros_like(now.record)
+    for column in zip(*tableau.dense, strict=True):
+        moved = moved + powers * _combined(column, terms)[:, None, :]
+        powers = powers * theta[:, :, None]
+    values = now.y[:, None, :] + (moved if implicit else h[:, None, None] * moved)
+    return xp.where(passed[:, :, None], values, now.record), xp.any(passed, axis=1)
+
+
+def _combined(weights, terms):
+    return sum(w * term for w, term in zip(weights, terms, strict=False) if w != 0)
+
+
+def _root_mean_square(x):
+    xp = _arrays.result_namespace(x)
+    return xp.sqrt(xp.mean(x**2, axis=-1))
+
+
+def _spoiled(xp, y, f):
+    """0, or NaN where a member is not finite."""
+    return xp.sum(0.0 * y + 0.0 * f, axis=-1)
+
+
+def _smallest_step(xp, t):
+    size = _TEN_ULP * xp.abs(t)
+    return xp.where(size > _TINY, size, _TINY)
