@@ -12,10 +12,9 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+_NO_AREAS = ("__init__", "__main__", "runner", "accuracy", "digits_unet", "unet_quality")
 AREAS = sorted(
-    path.stem
-    for path in Path(__file__).parent.glob("*.py")
-    if path.stem not in ("__init__", "__main__", "runner", "accuracy")
+    path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in _NO_AREAS
 )
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",

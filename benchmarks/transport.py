@@ -19,7 +19,7 @@ from benchmarks.runner import Case, peer
 from mathcore import _arrays
 from mathcore.transport import costs, passes
 
-PASSES = 10
+PASSES = 30
 SIZES = [(1000, 3), (4000, 3), (4000, 64), (20_000, 3), (20_000, 64)]
 _LARGEST_LOG = 4000  # POT in the log domain holds several n × n arrays
 _LARGEST_DENSE_OTT = 4000  # its blockwise point clouds fail on JAX >= 0.9

@@ -78,3 +78,23 @@ def normals(seed, members, step, size, *, stream=0):
     radius, angle = np.sqrt(-2.0 * np.log(u[:, 0::2])), 2.0 * np.pi * u[:, 1::2]
     pairs = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
     return pairs.reshape(u.shape)[:, :size]
+
+
+def normals_of_steps(seed, members, first, count, size, *, stream=0):
+    """`normals` of the steps first … first + count − 1, ``(count, len(members), size)``."""
+    return _draw(seed, members, first, (count, len(members), size), stream, logarithm=False)
+
+
+def log_uniforms_of_steps(seed, members, first, count, *, stream=0):
+    """Logarithm of the first of the `uniforms` of each step, ``(count, len(members), 1)``."""
+    return _draw(seed, members, first, (count, len(members), 1), stream, logarithm=True)
+
+
+def _draw(seed, members, first, shape, stream, *, logarithm):
+    from mathcore._kernels import normals_cpu
+
+    out = np.empty(shape)
+    members = np.ascontiguousarray(members, dtype=np.uint64)
+    if out.size:
+        normals_cpu.draw(seed, members, first, stream, out, logarithm=logarithm)
+    return out

@@ -19,6 +19,7 @@ NAMES_FRAMEWORKS = {
     "mathcore/_arrays.py",
     "mathcore/_gradients.py",
     "mathcore/testing/plugin.py",
+    "solvers/diffusion/torch_skips.py",
 }
 KERNEL_IMPORTS = {"math", "numpy", "numba"}
 COMPILES = ("mathcore._compile", "mathcore._vectors")

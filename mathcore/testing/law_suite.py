@@ -1,12 +1,14 @@
 """This library's own functions under the laws it offers; ``python -m mathcore.testing`` runs it."""
 
+import numpy as np
 import pytest
 
 import mathcore
-from mathcore import identities
+from mathcore import _arrays, identities
 from mathcore.testing import (
     action_laws,
     adjugate_laws,
+    barycenter_laws,
     check_identity,
     determinant_formula_laws,
     determinant_laws,
@@ -20,12 +22,15 @@ from mathcore.testing import (
     pfaffian_laws,
     phi_laws,
     signm_laws,
+    sinkhorn_batch_laws,
     sinkhorn_divergence_laws,
     sinkhorn_laws,
     slogdet_laws,
     slogdet_update_laws,
     sqrtm_laws,
     trace_estimator_laws,
+    unbalanced_laws,
+    wasserstein_laws,
 )
 
 
@@ -158,3 +163,45 @@ def test_sinkhorn(law, xp):
 def test_sinkhorn_divergence(law, xp):
     """The debiased divergence."""
     law(lambda *measures: mathcore.sinkhorn_divergence(*measures[:4], epsilon=measures[4]), xp=xp)
+
+
+@parametrize_with_laws(sinkhorn_batch_laws)
+def test_sinkhorn_batch(law, xp):
+    """Many problems in one call."""
+    law(lambda *measures: mathcore.sinkhorn(*measures[:4], epsilon=measures[4]).value, xp=xp)
+
+
+@parametrize_with_laws(unbalanced_laws)
+def test_unbalanced_sinkhorn(law, xp):
+    """Marginals that have a price."""
+
+    def solve(x, y, a, b, epsilon, rho):
+        result = mathcore.sinkhorn(x, y, a, b, epsilon=epsilon, marginal_penalty=rho)
+        return result.value, mathcore.transport_plan(result, x, y, a, b, epsilon=epsilon)
+
+    law(solve, xp=xp)
+
+
+@parametrize_with_laws(barycenter_laws)
+def test_barycenter(law, xp):
+    """Weights on a support, and points that move."""
+
+    def found(clouds, shares, epsilon, support):
+        tol = 1e-3 if support is None else 1e-5
+        return mathcore.barycenter(clouds, shares, epsilon=epsilon, support=support, tol=tol)[:2]
+
+    law(found, xp=xp, max_examples=1 if _arrays.is_jax_namespace(xp) else 3)
+
+
+@parametrize_with_laws(wasserstein_laws)
+def test_wasserstein(law, xp):
+    """Exact transport: distance, plan and potentials."""
+
+    def solve(x, y, a, b, p):
+        result = mathcore.wasserstein(x, y, a, b, p=p)
+        plan = np.zeros((x.shape[0], y.shape[0]))
+        rows, columns, mass = (_arrays.to_numpy(v) for v in result.plan)
+        plan[rows, columns] = mass
+        return result.value, _arrays.from_numpy(plan.tolist(), x), *result.potentials
+
+    law(solve, xp=xp)

@@ -1,13 +1,21 @@
-"""Deterministic diffusion samplers: from noise to data along the probability-flow ODE."""
+"""Diffusion samplers: from noise to data along the probability-flow ODE or its SDE."""
 
 import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from mathcore import _arrays
-from mathcore._checks import check_callable, check_choice, check_finite, check_real
-from solvers.diffusion.methods import checked_sigmas, coefficients
+from mathcore import _arrays, _random
+from mathcore._checks import (
+    check_callable,
+    check_choice,
+    check_finite,
+    check_real,
+    check_shape,
+)
+from solvers.diffusion.methods import checked_plan, checked_sigmas
+from solvers.diffusion.walking import checked_like, walk
+from solvers.diffusion.wrapped_denoisers import dynamic_threshold, evaluations_per_call
 
 
 class DiffusionResult(NamedTuple):
@@ -18,7 +26,8 @@ class DiffusionResult(NamedTuple):
     x : array (batch, ...)
         The sample, at noise level ``sigmas[-1]``.
     nfe : int
-        Evaluations of the denoiser.
+        Evaluations of the model: of the denoiser, times ``denoiser.evaluations_per_call`` where it
+        has that attribute, as the one of `guided` does.
     sigmas : ndarray (n + 1,)
         The noise levels visited, float64; the last is 0 after ``final="denoise"``.
     trajectory : array (n + 1, batch, ...) or None
@@ -34,58 +43,73 @@ class DiffusionResult(NamedTuple):
     status: int
 
 
-class DiffusionStep(NamedTuple):
-    """What the callback of `sample_diffusion` sees after each step.
-
-    Attributes
-    ----------
-    index : int
-        Number of the step, from 0.
-    sigma : float
-        The noise level reached.
-    x : array (batch, ...)
-        The state there.
-    denoised : array (batch, ...)
-        The latest output of the denoiser.
-    """
-
-    index: int
-    sigma: float
-    x: Any
-    denoised: Any
-
-
 def sample_diffusion(
     denoiser,
     x,
     sigmas,
     *,
-    method="dpmpp_2m",
+    method="ipndm_3",
     final="denoise",
+    predict="x0",
+    variant=None,
+    step_table=None,
+    eta=0.0,
+    churn=None,
+    rng=None,
+    noise=None,
+    samples=None,
+    threshold=None,
     callback=None,
     progress=False,
     return_trajectory=False,
 ):
-    """Follow the probability-flow ODE of a diffusion model from noise to data.
+    """Follow a diffusion model from noise to data, along its ODE or, with noise added, its SDE.
 
     Parameters
     ----------
     denoiser : callable
         ``denoiser(x, sigma) -> x0``: the expected clean data, shaped like `x`, given
-        x = x₀ + sigma·noise; `sigma` is a Python float.
+        x = x₀ + sigma·noise; `sigma` is a Python float. See `denoiser_from_eps` and its kin.
     x : array (batch, ...)
         The state at ``sigmas[0]``, as a rule ``sigmas[0] * standard normal``. Any shape.
     sigmas : array (n + 1,)
         Strictly decreasing noise levels; the last may be 0. See `sigmas_karras`.
     method : str, optional
-        "euler" (= "ddim"; order 1, one evaluation a step), "heun" (order 2, two evaluations, one in
-        a step to σ = 0), "dpmpp_2m" (order 2, one evaluation, uses the step before).
+        One evaluation a step: "euler" (= "ddim"); "dpmpp_2m", "dpmpp_3m"; "unipc_1" to "unipc_3";
+        "deis_1" to "deis_3"; "lms_1" to "lms_4"; "ipndm_1" to "ipndm_4"; with noise
+        "ancestral", "sde_dpmpp_1", "sde_dpmpp_2m".
+        Two: "heun", "dpm_2", "dpmpp_2s", "mean_value", "edm". Three: "dpm_3". One in a step to
+        σ = 0. Orders: `order_of`.
     final : str, optional
         "denoise": one more step, to σ = 0, where x becomes the denoiser's output. "stop": end at
-        ``sigmas[-1]``; n + 1 levels then cost n evaluations of "euler" and "dpmpp_2m" and 2n of
-        "heun". The two agree if ``sigmas[-1]`` is 0 already.
+        ``sigmas[-1]``; n + 1 levels then cost n evaluations of a one-evaluation method. The two
+        agree if ``sigmas[-1]`` is 0 already.
+    predict : str, optional
+        "x0" or "eps": what "unipc_p" interpolates. The other methods have one form each; those
+        written in D refuse "eps".
+    variant : str, optional
+        "dpmpp_3m": "published" (the default, order 2) or "consistent" (order 3). "unipc_p": "bh2"
+        (default) or "bh1". "sde_dpmpp_2m": "midpoint" (default) or "heun".
+    step_table : array (n, 2), optional
+        Rows (r, c) of `fit_mean_value` for "mean_value".
+    eta : float, optional
+        η ≥ 0, how much noise "ancestral" and "sde_dpmpp_p" add: 0 none (then they are "ddim" and
+        "dpmpp_2m"), 1 what the reverse SDE (DDPM) has.
+    churn : float or tuple, optional
+        S_churn, or (S_churn, S_min, S_max, S_noise), of "edm"; None is "heun".
+    rng : int, generator or key, optional
+        Seed of the noise. None takes a fresh one.
+    noise : callable, optional
+        ``noise(step) -> array`` shaped like `x` in place of the built-in draws.
+    samples : array of int (batch,), optional
+        Numbers of the samples that key their noise; 0, 1, … if None. A batch is then the same as
+        its members run alone under their numbers.
+    threshold : float, optional
+        Dynamic thresholding (Saharia et al., "Imagen", NeurIPS 2022): the quantile p in (0, 1] of
+        |D| in each sample, where above 1, becomes the bound it is clipped to and divided by.
     callback : callable, optional
-        Called with a ``DiffusionStep(index, sigma, x, denoised)`` after each step.
+        Called with a ``DiffusionStep(index, sigma, x, denoised)`` after each step. If it returns
+        an array, this replaces the state (inpainting).
     progress : bool, optional
         Show a progress bar.
     return_trajectory : bool, optional
@@ -99,24 +123,25 @@ def sample_diffusion(
     Raises
     ------
     ValueError
-        `sigmas` not strictly decreasing, negative, NaN; NaN in `x`; unknown `method` or `final`;
-        the denoiser changes the shape.
+        `sigmas` not strictly decreasing, negative, NaN; NaN in `x`; an unknown word; an argument
+        the method does not take; the denoiser changes the shape.
     TypeError
         `x` is not a real array, or the denoiser returns another library's.
     FloatingPointError
-        The denoiser returned NaN or infinity; the message names the step. NumPy arrays are checked
-        at each step, those of other libraries at the end, so that a device is waited for once.
+        The denoiser returned NaN or infinity; the message names the step. Arrays on the host are
+        checked at each step, others at the end, so that a device is waited for once.
 
     Notes
     -----
-    All coefficients are float64 on the host, whatever the dtype of `x`; the state keeps the dtype
-    of `x`, or float32 where that is a half. Every operation on the state is elementwise, so a
-    sample does not depend on its batch beyond what the denoiser itself does with it. Gradients
-    flow through in torch and JAX.
+    All coefficients are float64 on the host, whatever the dtype of `x`, and kept for the next call
+    with the same levels; the state keeps the dtype of `x`, or float32 where that is a half. Every
+    operation on the state is elementwise, so a sample does not depend on its batch beyond what the
+    denoiser itself does with it. The noise is a function of (seed, sample, step), drawn on the host
+    in float64 and so the same in every library. Gradients flow through in torch and JAX.
 
     Unlike diffusers' schedulers, noise levels are never rounded to integer timesteps, and no level
     is repeated. Unlike k-diffusion's ``sample_*``, `sigmas` needs no trailing 0, `sigma` reaches
-    the denoiser as a number and not as a vector, and a NaN is an error.
+    the denoiser as a number and not as a vector, a NaN is an error, and `eta` is 0 unless given.
 
     References
     ----------
@@ -125,6 +150,8 @@ def sample_diffusion(
     .. [2] J. Song, C. Meng, S. Ermon, "Denoising diffusion implicit models", ICLR 2021.
     .. [3] C. Lu et al., "DPM-Solver++: fast solver for guided sampling of diffusion probabilistic
        models", arXiv 2211.01095.
+    .. [4] W. Zhao et al., "UniPC", NeurIPS 2023. Q. Zhang, Y. Chen, "DEIS", ICLR 2023. L. Liu et
+       al., "Pseudo numerical methods for diffusion models on manifolds", ICLR 2022.
 
     Examples
     --------
@@ -138,102 +165,67 @@ def sample_diffusion(
     >>> result.x.tolist(), result.nfe
     ([[0.5, 0.5, 0.5], [0.5, 0.5, 0.5]], 6)
     """
-    check_callable(denoiser, "denoiser")
     check_choice(final, ("denoise", "stop"), "final")
-    xp, x = _arrays.asarrays(x=x)
-    check_real(x, "x")
-    check_finite(x, "x")
+    xp, x = checked_state(denoiser, x)
     levels = checked_sigmas(sigmas, at_least=1 if final == "denoise" else 2).tolist()
     if final == "denoise" and levels[-1] > 0.0:
         levels.append(0.0)
-    table = coefficients(method, levels)
-    memory = max(len(stage.weights) for stages in table for stage in stages)
-    dtype, x = x.dtype, _working_precision(xp, x)
-    states, history, totals = [x], [], []
-    for i, stages in enumerate(_shown(table, progress)):
-        point = x
-        for stage in stages:
-            denoised = _evaluate(xp, denoiser, point, stage.sigma, dtype)
-            totals.append((i, _checked_sum(xp, denoised, i)))
-            history = [denoised, *history[: memory - 1]]
-            point = _advance(stage, x, history)
-        x = point
-        if return_trajectory:
-            states.append(x)
-        if callback is not None:
-            callback(DiffusionStep(i, levels[i + 1], x, denoised))
-    status = _status(xp, x, totals)
-    trajectory = xp.astype(xp.stack(states), dtype, copy=False) if return_trajectory else None
-    x = xp.astype(x, dtype, copy=False)
-    return DiffusionResult(x, len(totals), np.asarray(levels), trajectory, status)
+    plan = checked_plan(method, tuple(levels), predict, variant, step_table, eta, churn)
+    walked = walk(
+        denoiser if threshold is None else dynamic_threshold(denoiser, threshold),
+        x,
+        levels,
+        plan,
+        draw=_draws(rng, noise, samples, x) if plan.noisy else None,
+        callback=callback,
+        progress=progress,
+        keep=return_trajectory,
+    )
+    trajectory = None
+    if return_trajectory:
+        trajectory = xp.astype(xp.stack(walked.states), x.dtype, copy=False)
+    nfe = walked.calls * evaluations_per_call(denoiser)
+    return DiffusionResult(walked.x, nfe, np.asarray(levels), trajectory, walked.status)
 
 
-def _working_precision(xp, x):
-    half = xp.finfo(x.dtype).bits < 32
-    return xp.astype(x, xp.float32) if half else x
+def checked_state(denoiser, x):
+    """The namespace and the array a walk starts from."""
+    check_callable(denoiser, "denoiser")
+    xp, x = _arrays.asarrays(x=x)
+    check_real(x, "x")
+    check_finite(x, "x")
+    return xp, x
 
 
-def _shown(table, progress):
-    if not progress:
-        return table
-    from tqdm import tqdm
+def _draws(rng, noise, samples, x):
+    """(step, like) -> standard normal draws: those given, or keyed by (seed, sample, step)."""
+    if noise is not None:
+        check_callable(noise, "noise")
 
-    return tqdm(table, desc="sample_diffusion")
+        def given(step, like):
+            xp = _arrays.result_namespace(like)
+            return xp.astype(checked_like(xp, noise(step), like, "noise"), like.dtype, copy=False)
 
+        return given
+    if x.ndim == 0:
+        raise ValueError("`x` must have a batch axis where noise is added; got a scalar")
+    seed, numbers = _arrays.seed_of(rng), _sample_numbers(samples, x.shape[0])
+    size = math.prod(x.shape[1:])
 
-def _evaluate(xp, denoiser, point, sigma, dtype):
-    x = point if point.dtype == dtype else xp.astype(point, dtype)
-    denoised = denoiser(x, sigma)
-    if type(denoised) is not type(x) and not _is_of(xp, denoised):
-        raise TypeError(
-            f"`denoiser` must return an array of the library of `x` ({_arrays.library(x)}); "
-            f"got {type(denoised).__name__}"
-        )
-    if denoised.shape != x.shape:
-        raise ValueError(
-            f"`denoiser` must keep the shape {tuple(x.shape)}; got {tuple(denoised.shape)}"
-        )
-    return denoised if denoised.dtype == point.dtype else xp.astype(denoised, point.dtype)
+    def keyed(step, like):
+        values = _random.normals(seed, numbers, step, size)
+        return _arrays.from_numpy(values.reshape(tuple(like.shape)), like=like)
 
-
-def _is_of(xp, x):
-    return _arrays.is_array(x) and _arrays.result_namespace(x) is xp
+    return keyed
 
 
-def _advance(stage, x, history):
-    with np.errstate(over="ignore", invalid="ignore"):  # `_status` tells
-        point = stage.decay * x
-        for weight, denoised in zip(stage.weights, history, strict=False):  # short at the start
-            if weight != 0.0:
-                point = point + weight * denoised
-    return point
-
-
-def _sum(xp, x):
-    """One cheap pass; finite only if every value is."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return xp.sum(_arrays.detach(x))
-
-
-def _checked_sum(xp, denoised, step):
-    total = _sum(xp, denoised)
-    on_host = _arrays.is_numpy(denoised)
-    if on_host and not np.isfinite(total) and not np.all(np.isfinite(denoised)):
-        raise _not_finite(step)
-    return total
-
-
-def _status(xp, x, totals):
-    # A value that is not finite stays so in every later state, since 0·NaN = 0·inf = NaN: the last
-    # state clears all evaluations at once.
-    total = _arrays.concrete(_sum(xp, x))
-    if total is None:
-        return 1
-    if not math.isfinite(total) and not xp.all(xp.isfinite(x)):
-        suspects = (i for i, total in totals if not math.isfinite(_arrays.concrete(total)))
-        raise _not_finite(next(suspects, totals[-1][0]))
-    return 0
-
-
-def _not_finite(step):
-    return FloatingPointError(f"`denoiser` returned NaN or infinity in step {step}")
+def _sample_numbers(samples, count):
+    if samples is None:
+        return np.arange(count)
+    samples = np.asarray(samples)
+    if samples.dtype.kind not in "iu":
+        raise TypeError(f"`samples` must be integers; got dtype {samples.dtype}")
+    check_shape(samples, (count,), "samples")
+    if np.any(samples < 0) or np.any(samples >= 2**32):
+        raise ValueError(f"`samples` must be in [0, 2**32); got {samples.tolist()}")
+    return samples

@@ -53,5 +53,11 @@ def scale_skips(skips, rho_bottom, rho_top=1.0):
     for i, skip in enumerate(skips):
         if not _arrays.is_array(skip):
             raise TypeError(f"`skips[{i}]` must be an array; got {type(skip).__name__}")
-    k = max(len(skips) - 1, 1)
-    return [(rho_bottom + (rho_top - rho_bottom) * (i / k)) * skip for i, skip in enumerate(skips)]
+    return [skip_factor(rho_bottom, rho_top, len(skips), i) * skip for i, skip in enumerate(skips)]
+
+
+def skip_factor(rho_bottom, rho_top, n_skips, i):
+    """ρ_i of definition 3.1."""
+    if 0 < i == n_skips - 1:
+        return rho_top
+    return rho_bottom + (rho_top - rho_bottom) * (i / max(n_skips - 1, 1))

@@ -1,83 +1,13 @@
 """Many Langevin chains at once, each a function of its seed, its number and the step alone."""
 
-import math
-from typing import Any, NamedTuple
-
 import numpy as np
 
-from mathcore import _arrays, _random
-from mathcore._checks import (
-    check_callable,
-    check_choice,
-    check_count,
-    check_finite,
-    check_number,
-    check_real,
-    check_shape,
-)
-from solvers.langevin.integrators import baoab, mala_log_ratio, ula
-
-METHODS = ("ula", "mala", "baoab")
-
-# Independent streams of noise within one step.
-_DIFFUSION, _ACCEPTANCE, _MOMENTUM = 0, 1, 2
-
-
-class LangevinResult(NamedTuple):
-    """Draws of `sample_langevin` and what tells whether to trust them.
-
-    Attributes
-    ----------
-    draws : array (chains, (num_steps - burn_in) // thin, dim)
-        The states kept.
-    x : array (chains, dim)
-        The last states.
-    acceptance_rate : array (chains,)
-        Share of proposals taken after the burn-in; 1 for methods that reject none.
-    step_size : float
-    num_steps : int
-    seed : int
-        ``rng=seed`` repeats the run.
-    status : array (chains,)
-        int32. 0: finite; 1: diverged, the state, its score or (for "mala") its log density is NaN
-        or infinite at the end.
-    """
-
-    draws: Any
-    x: Any
-    acceptance_rate: Any
-    step_size: float
-    num_steps: int
-    seed: int
-    status: Any
-
-
-class LangevinStep(NamedTuple):
-    """What the callback of `sample_langevin` sees after each step.
-
-    Attributes
-    ----------
-    index : int
-        Number of the step, from 0.
-    x : array (chains, dim)
-        The states.
-    accepted : array (chains,) or None
-        Which proposals were taken; None for methods that reject none.
-    """
-
-    index: int
-    x: Any
-    accepted: Any
-
-
-class _Chains(NamedTuple):
-    """State of all chains; `momentum` and `log_density` only where the method has them."""
-
-    x: Any
-    score: Any
-    log_density: Any = None
-    momentum: Any = None
-    accepted: Any = None
+from mathcore import _arrays
+from mathcore._checks import check_callable
+from solvers.langevin.arguments import plan_of
+from solvers.langevin.compiled_chains import run_compiled
+from solvers.langevin.results import LangevinState, LangevinStep, result_of
+from solvers.langevin.steps import STEPS, Dynamics, Noise, begin, status_of
 
 
 def sample_langevin(
@@ -90,8 +20,12 @@ def sample_langevin(
     log_density=None,
     friction=1.0,
     temperature=1.0,
+    preconditioner=None,
+    sigmas=None,
+    batches=None,
     burn_in=0,
     thin=1,
+    adapt=False,
     chains=None,
     rng=0,
     progress=False,
@@ -102,26 +36,46 @@ def sample_langevin(
     Parameters
     ----------
     score : callable
-        ``score(x) -> ∇log π(x)``, on all chains ``(chains, dim)`` at once.
-    x0 : array (chains, dim)
-        Where the chains start.
+        ``score(x) -> ∇log π(x)``, on all chains ``(chains, dim)`` at once. Or a function of numba's
+        (``@njit``) of one state ``(dim,)``: ``score(x)`` that returns an array or a tuple, or
+        ``score(x, out)`` that writes to `out`, which is the faster; x0 is then a NumPy array, and
+        the chains run compiled, on all threads.
+    x0 : array (chains, dim), or LangevinState
+        Where the chains start. With ``result.state`` of an earlier run that run goes on as if it
+        had not been stopped, its seed and chain numbers kept, and steps are counted from its start.
     method : str, optional
         "mala": Metropolis-adjusted, exact, needs `log_density`. "ula": unadjusted, bias of order
-        `step_size`. "baoab": underdamped, bias of order `step_size` squared, none on Gaussians.
+        `step_size`. "leimkuhler-matthews": ULA with averaged noise, bias of order `step_size`
+        squared, none on Gaussians. "baoab", "aboba", "obabo": underdamped, bias of order
+        `step_size` squared; none on Gaussians for the first two. "annealed": ULA through `sigmas`.
     step_size : float
-        h of the methods in `solvers.langevin.integrators`.
+        h of the methods in `solvers.langevin.integrators`; ε of [3]_ for "annealed"; with `adapt`
+        the first guess.
     num_steps : int
         All steps, the burn-in included.
     log_density : callable, optional
-        ``log_density(x) -> log π(x)`` up to a constant, ``(chains,)``.
+        ``log_density(x) -> log π(x)`` up to a constant, ``(chains,)``; compiled, of one state, if
+        `score` is.
     friction : float, optional
-        γ ≥ 0 of "baoab"; with 0 nothing is random but the first momentum.
+        γ ≥ 0 of the underdamped methods; with 0 nothing is random but the first momentum.
     temperature : float, optional
         T > 0; the chains draw from π^{1/T}.
+    preconditioner : array (dim,) or (dim, dim), optional
+        M, positive definite, or its diagonal: steps of every method are taken in the coordinates
+        L⁻¹x, LLᵀ = M. The covariance of the target is the best choice.
+    sigmas : sequence of float, optional
+        For "annealed": the noise level of each step; repeat a level to stay at it. The score is
+        called as ``score(x, sigma)``.
+    batches : callable, optional
+        For stochastic gradients: the score is called as ``score(x, batches(step))``. See
+        `minibatches`.
     burn_in : int, optional
         Steps before the first one that may be kept, below `num_steps`.
     thin : int, optional
         Keep every `thin`-th step after the burn-in.
+    adapt : bool, optional
+        For "mala": during the burn-in, and only then, each chain changes its step size towards an
+        acceptance of 0.574.
     chains : sequence of int, optional
         The numbers that key the noise of the rows of `x0`; 0, 1, 2, … by default. Rows given the
         same number see the same noise.
@@ -130,18 +84,20 @@ def sample_langevin(
     progress : bool, optional
         Show a progress bar.
     callback : callable, optional
-        Called with a ``LangevinStep(index, x, accepted)`` after each step.
+        Called with a ``LangevinStep(index, x, accepted)`` after each step; the run stops where it
+        returns True.
 
     Returns
     -------
     LangevinResult
-        ``draws``, ``x``, ``acceptance_rate``, ``step_size``, ``num_steps``, ``seed``, ``status``.
+        ``draws``, ``x``, ``acceptance_rate``, ``step_size``, ``num_steps``, ``seed``, ``status``,
+        ``state``.
 
     Raises
     ------
     ValueError
-        A shape or a number is out of range, `method` is unknown, `x0` is not finite, or "mala" has
-        no `log_density`.
+        A shape or a number is out of range, `method` is unknown, `x0` is not finite, or an argument
+        that a method needs is missing, or given to a method that has no use for it.
     TypeError
         An argument has the wrong kind, or the score is an array of another library.
 
@@ -149,17 +105,21 @@ def sample_langevin(
     -----
     The noise is a function of (seed, chain, step): Philox on the host in float64, rounded to the
     dtype of `x0`. Where `score` treats the rows separately, 16 chains are bit for bit the 16 runs
-    with ``x0[i:i + 1]`` and ``chains=[i]``, on every library, and a chain that diverges does so
-    alone: its ``status`` says it, nothing is raised or warned.
+    with ``x0[i:i + 1]`` and ``chains=[i]``, on every library, a run that was stopped and continued
+    is bit for bit the one that was not, no number depends on the thread count, and a chain that
+    diverges does so alone: its ``status`` says it, nothing is raised or warned.
 
     Unlike BlackJAX, one call runs all the chains of any array library, and unlike TorchEBM the
-    Metropolis correction is there. Differentiable in torch and JAX for "ula" and "baoab" if
+    Metropolis correction is there. Differentiable in torch and JAX for the methods without it if
     `score` is.
 
     References
     ----------
     .. [1] G. O. Roberts, R. L. Tweedie, Bernoulli 2 (1996) 341–363 ("ula", "mala").
-    .. [2] B. Leimkuhler, C. Matthews, Appl. Math. Res. eXpress 2013 (2013) 34–56 ("baoab").
+    .. [2] B. Leimkuhler, C. Matthews, Appl. Math. Res. eXpress 2013 (2013) 34–56 (the splittings).
+    .. [3] Y. Song, S. Ermon, "Generative modeling by estimating gradients of the data
+       distribution", NeurIPS 2019 ("annealed").
+    .. [4] M. D. Hoffman, A. Gelman, JMLR 15 (2014) 1593–1623 (the dual averaging of `adapt`).
 
     Examples
     --------
@@ -176,170 +136,82 @@ def sample_langevin(
     >>> result.draws.shape, bool(abs(np.var(result.x) - 1) < 0.3)
     ((500, 10, 1), True)
     """
-    xp, x0 = _checked_start(score, x0, method, log_density)
-    h = check_number(step_size, "step_size", above=0.0)
-    friction = check_number(friction, "friction", at_least=0.0)
-    temperature = check_number(temperature, "temperature", above=0.0)
-    num_steps, burn_in, thin = _checked_counts(num_steps, burn_in, thin)
-    seed, chains = _arrays.seed_of(rng), _chain_numbers(chains, x0.shape[0])
-    noise = _noise(seed, chains, x0)
-    advance = {
-        "ula": _ula_step(score, noise, h, temperature),
-        "mala": _mala_step(score, log_density, noise, h, temperature),
-        "baoab": _baoab_step(score, noise, h, friction, temperature),
-    }[method]
-    draws, taken = [], xp.zeros(x0.shape[0], dtype=x0.dtype, device=_arrays.device(x0))
-    with np.errstate(over="ignore", invalid="ignore"):  # `status` tells
-        state = _start(score, log_density, noise, x0, method, temperature)
-        for i in _shown(num_steps, progress):
-            state = advance(i, state)
-            if i >= burn_in and state.accepted is not None:
-                taken = taken + xp.astype(state.accepted, x0.dtype)
-            if i >= burn_in and (i - burn_in + 1) % thin == 0:
-                draws.append(state.x)
-            if callback is not None:
-                callback(LangevinStep(i, state.x, state.accepted))
-    rate = taken / (num_steps - burn_in) if method == "mala" else xp.ones_like(taken)
-    return LangevinResult(
-        _stacked(xp, draws, x0), state.x, rate, h, num_steps, seed, _status(xp, state)
+    if callback is not None:
+        check_callable(callback, "callback")
+    plan = plan_of(
+        score,
+        x0,
+        method,
+        log_density,
+        step_size=step_size,
+        num_steps=num_steps,
+        sampling={
+            "friction": friction,
+            "temperature": temperature,
+            "preconditioner": preconditioner,
+            "sigmas": sigmas,
+            "batches": batches,
+            "adapt": adapt,
+        },
+        run={"burn_in": burn_in, "thin": thin, "chains": chains, "rng": rng},
+    )
+    run = run_compiled if plan.compiled else _run
+    return run(plan, progress, callback)
+
+
+def _dynamics(plan):
+    state = plan.state
+
+    def context(i):
+        if plan.sigmas is not None:
+            return (plan.sigmas[i],)
+        return () if plan.batches is None else (plan.batches(i),)
+
+    return Dynamics(
+        score=plan.score,
+        log_density=plan.log_density,
+        context=context,
+        noise=Noise(state.seed, state.chains, state.x, plan.last + 1),
+        h=plan.h,
+        friction=plan.friction,
+        temperature=plan.temperature,
+        factor=plan.factor,
+        burn_in=plan.burn_in,
+        sigmas=plan.sigmas,
     )
 
 
-def _ula_step(score, noise, h, temperature):
-    def advance(i, state):
-        xi = noise(i, _DIFFUSION)
-        x = ula(state.x, state.score, xi, h=h, temperature=temperature)
-        return _Chains(x, _evaluate(score, x, x.shape, "score"))
-
-    return advance
-
-
-def _mala_step(score, log_density, noise, h, temperature):
-    def advance(i, state):
-        x, score_x, log_x = state.x, state.score, state.log_density
-        y = ula(x, score_x, noise(i, _DIFFUSION), h=h, temperature=temperature)
-        score_y = _evaluate(score, y, y.shape, "score")
-        log_y = _evaluate(log_density, y, y.shape[:1], "log_density")
-        log_ratio = mala_log_ratio(
-            x, score_x, log_x, y, score_y, log_y, h=h, temperature=temperature
-        )
-        xp = _arrays.result_namespace(x)
-        accepted = noise(i, _ACCEPTANCE) < log_ratio  # False where the ratio is NaN
-        row = accepted[:, None]
-        return _Chains(
-            xp.where(row, y, x),
-            xp.where(row, score_y, score_x),
-            xp.where(accepted, log_y, log_x),
-            accepted=accepted,
-        )
-
-    return advance
+def _run(plan, progress, callback):
+    x0, advance, d = plan.state.x, STEPS[plan.method], _dynamics(plan)
+    xp = _arrays.result_namespace(x0)
+    draws, taken = [], xp.zeros(x0.shape[0], dtype=x0.dtype, device=_arrays.device(x0))
+    with np.errstate(over="ignore", invalid="ignore"):  # `status` tells
+        chains = begin(d, plan.method, plan.state)
+        for i in _shown(plan, progress):
+            chains = advance(d, i, chains)
+            if i >= plan.burn_in and chains.accepted is not None:
+                taken = taken + xp.astype(chains.accepted, x0.dtype)
+            if i >= plan.burn_in and (i - plan.burn_in + 1) % plan.thin == 0:
+                draws.append(chains.x)
+            if callback is not None and callback(LangevinStep(i, chains.x, chains.accepted)):
+                break
+        status = status_of(d, plan.method, chains, i)
+    end = LangevinState(
+        chains.x, chains.momentum, chains.adaptation, i + 1, plan.state.seed, plan.state.chains
+    )
+    return result_of(plan, _stacked(xp, draws, x0), taken, status, end)
 
 
-def _baoab_step(score, noise, h, friction, temperature):
-    def force(x):
-        return _evaluate(score, x, x.shape, "score")
-
-    def advance(i, state):
-        xi = noise(i, _DIFFUSION)
-        x, p, score_x = baoab(
-            state.x,
-            state.momentum,
-            state.score,
-            force,
-            xi,
-            h=h,
-            friction=friction,
-            temperature=temperature,
-        )
-        return _Chains(x, score_x, momentum=p)
-
-    return advance
-
-
-def _start(score, log_density, noise, x0, method, temperature):
-    state = _Chains(x0, _evaluate(score, x0, x0.shape, "score"))
-    if method == "mala":
-        return state._replace(log_density=_evaluate(log_density, x0, x0.shape[:1], "log_density"))
-    if method == "baoab":
-        return state._replace(momentum=math.sqrt(temperature) * noise(0, _MOMENTUM))
-    return state
-
-
-def _noise(seed, chains, x0):
-    """Draws of a step: standard normal ``(chains, dim)``, or log-uniform ``(chains,)``."""
-
-    def draw(step, stream):
-        if stream == _ACCEPTANCE:
-            values = np.log(_random.uniforms(seed, chains, step, 1, stream=stream)[:, 0])
-        else:
-            values = _random.normals(seed, chains, step, x0.shape[1], stream=stream)
-        return _arrays.from_numpy(values, like=x0)
-
-    return draw
-
-
-def _evaluate(function, x, shape, name):
-    xp, value = _arrays.result_namespace(x), function(x)
-    if not _arrays.is_array(value) or _arrays.result_namespace(value) is not xp:
-        raise TypeError(
-            f"`{name}` must return an array of the library of `x0` ({_arrays.library(x)}); "
-            f"got {type(value).__name__}"
-        )
-    check_shape(value, tuple(shape), f"{name}(x)")
-    return xp.astype(value, x.dtype, copy=False)
-
-
-def _checked_start(score, x0, method, log_density):
-    check_callable(score, "score")
-    check_choice(method, METHODS, "method")
-    if method == "mala" and log_density is None:
-        raise ValueError('`log_density` must be given for method="mala"; got None')
-    if log_density is not None:
-        check_callable(log_density, "log_density")
-    xp, x0 = _arrays.asarrays(x0=x0)
-    check_shape(x0, (None, None), "x0")
-    check_real(x0, "x0")
-    check_finite(x0, "x0")
-    return xp, x0
-
-
-def _checked_counts(num_steps, burn_in, thin):
-    num_steps = check_count(num_steps, "num_steps")
-    burn_in = check_count(burn_in, "burn_in", at_least=0)
-    if burn_in >= num_steps:
-        raise ValueError(f"`burn_in` must be below `num_steps` = {num_steps}; got {burn_in}")
-    return num_steps, burn_in, check_count(thin, "thin")
-
-
-def _chain_numbers(chains, count):
-    if chains is None:
-        return np.arange(count)
-    chains = np.asarray(chains)
-    if chains.dtype.kind not in "iu":
-        raise TypeError(f"`chains` must be integers; got dtype {chains.dtype}")
-    check_shape(chains, (count,), "chains")
-    if np.any(chains < 0) or np.any(chains >= 2**32):
-        raise ValueError(f"`chains` must be in [0, 2**32); got {chains.tolist()}")
-    return chains
-
-
-def _shown(num_steps, progress):
+def _shown(plan, progress):
+    steps = range(plan.state.step, plan.last)
     if not progress:
-        return range(num_steps)
-    from tqdm import trange
+        return steps
+    from tqdm import tqdm
 
-    return trange(num_steps, desc="sample_langevin")
+    return tqdm(steps, desc="sample_langevin")
 
 
 def _stacked(xp, draws, x0):
     if draws:
         return xp.stack(draws, axis=1)
     return xp.zeros((x0.shape[0], 0, x0.shape[1]), dtype=x0.dtype, device=_arrays.device(x0))
-
-
-def _status(xp, state):
-    finite = xp.all(xp.isfinite(state.x) & xp.isfinite(state.score), axis=-1)
-    if state.log_density is not None:
-        finite = finite & xp.isfinite(state.log_density)
-    return xp.astype(~finite, xp.int32)

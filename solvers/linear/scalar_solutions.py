@@ -46,7 +46,8 @@ def _full_column(coefficient, y, name, span):
         x = s @ _fit(xp, s[:, :, 0, :], known(t))[:, None, :, None]
         size = xp.max(xp.abs(s), axis=(-3, -2, -1))[:, None, None]
         weight = xp.max(xp.abs(x), axis=(-3, -2, -1))[:, None, None]
-        grown = xp.where(size < 1e4, xp.ones_like(size), -1.0)  # unit vectors that stay of one size fit well
+        # unit vectors that stay of one size fit well
+        grown = xp.where(size < 1e4, xp.ones_like(size), -1.0)
         return x[..., 0], xp.broadcast_to(grown * 64 * eps * weight, (*t.shape, n))
 
     lo, hi = (_arrays.concrete(span[i]) for i in range(2))

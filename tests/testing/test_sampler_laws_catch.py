@@ -7,9 +7,14 @@ import numpy as np
 import pytest
 
 from mathcore.testing import (
+    adjusted_langevin_laws,
+    check_score,
     denoiser_laws,
-    langevin_laws,
+    deterministic_sampler_laws,
+    obabo_langevin_laws,
     sampler_laws,
+    sampler_order_laws,
+    stochastic_sampler_laws,
     unadjusted_langevin_laws,
 )
 
@@ -168,6 +173,99 @@ def test_sampler_laws_catch_a_wrong_scale():
     check_breaks(sampler_laws, "is_no_worse_than_euler", euler_in_vp_scale)
 
 
+def euler_step(y, denoised, a, b):
+    return b / a * y + (1 - b / a) * denoised
+
+
+def euler_that_writes(denoiser, x, sigmas, *, fault=None):
+    """Euler in place, with one fault."""
+    y = x if fault == "the noise is overwritten" else x.copy()
+    for a, b in itertools.pairwise(sigmas.tolist()):
+        sigma = {"a level too high": 1.1 * a, "a level too low": 0.01 * b}.get(fault, a)
+        denoised = denoiser(y, sigma)
+        if fault == "an evaluation is overwritten":
+            denoised *= 1 - b / a
+            y = b / a * y + denoised
+        elif fault == "the noise is overwritten":
+            y.flags.writeable = True
+            y *= b / a
+            y += (1 - b / a) * denoised
+        else:
+            y = euler_step(y, denoised, a, b)
+    return y
+
+
+WRITING_FAULTS = {
+    "the noise is overwritten": "leaves_its_arguments_alone",
+    "an evaluation is overwritten": "leaves_its_arguments_alone",
+    "a level too high": "evaluates_within_the_levels",
+    "a level too low": "evaluates_within_the_levels",
+}
+
+
+def test_textbook_euler_passes():
+    check_passes(deterministic_sampler_laws, euler_that_writes)
+    check_passes(sampler_order_laws(1), euler_that_writes)
+    check_passes(sampler_order_laws(2), multistep)
+
+
+@pytest.mark.parametrize(("fault", "law"), WRITING_FAULTS.items())
+def test_deterministic_sampler_law_catches(fault, law):
+    def sample(denoiser, x, sigmas):
+        if fault == "the noise is overwritten":
+            x.flags.writeable = True
+        return euler_that_writes(denoiser, x, sigmas, fault=fault)
+
+    check_breaks(deterministic_sampler_laws, law, sample)
+
+
+@pytest.mark.parametrize("order", [2, 3])
+def test_order_laws_catch_a_claim_too_high(order):
+    sample = {2: euler_that_writes, 3: multistep}[order]
+    check_breaks(sampler_order_laws(order), "converges_with_its_order", sample)
+
+
+def ddpm(denoiser, x, sigmas, *, rng, samples=None, fault=None):
+    """The DDPM posterior with keyed draws, with one fault."""
+    samples = range(len(x)) if samples is None else samples
+    factor = {"too much noise": 1.2, "noise forgotten": 0.0}.get(fault, 1.0)
+    shared = np.random.default_rng(rng)
+    for i, (a, b) in enumerate(itertools.pairwise(sigmas.tolist())):
+        keys = [i, 0 if fault == "one seed" else rng]
+        if fault == "drawn in turn":
+            xi = shared.standard_normal(x.shape)
+        elif fault == "one draw for all":
+            xi = np.random.default_rng(keys).standard_normal(x.shape[1:])
+        elif len(samples) > 100:
+            xi = np.random.default_rng(keys).standard_normal(x.shape)
+        else:
+            xi = np.stack([np.random.default_rng([*keys, n]).standard_normal(2) for n in samples])
+        down, up = b * b / a, factor * b * math.sqrt(a * a - b * b) / a
+        x = (euler_step(x, denoiser(x, a), a, down) + up * xi).astype(x.dtype)
+    return x
+
+
+NOISE_FAULTS = {
+    "too much noise": "keeps_the_variance",
+    "noise forgotten": "keeps_the_variance",
+    "one draw for all": "keeps_the_variance",
+    "one seed": "repeats_with_its_seed",
+    "drawn in turn": "keys_noise_by_sample",
+}
+
+
+def test_textbook_ddpm_passes():
+    check_passes(stochastic_sampler_laws, ddpm)
+
+
+@pytest.mark.parametrize(("fault", "law"), NOISE_FAULTS.items())
+def test_stochastic_sampler_law_catches(fault, law):
+    def sample(*arguments, **keys):
+        return ddpm(*arguments, **keys, fault=fault)
+
+    check_breaks(stochastic_sampler_laws, law, sample)
+
+
 # --- Langevin samplers --------------------------------------------------------------------------
 
 
@@ -220,9 +318,52 @@ def with_langevin_fault(fault, **options):
     return sample
 
 
+def obabo(score, x0, *, log_density, step_size, num_steps, temperature, chains, rng, fault=None):
+    """Leapfrog between half steps of friction and noise, γ = 1, with one fault."""
+    h, x = step_size, x0
+    streams = [np.random.default_rng([rng, chain]) for chain in chains]
+    noise = np.stack([s.standard_normal((2 * num_steps + 1, x.shape[1])) for s in streams], axis=1)
+    decay = math.exp(-h / 2)
+    share = 1 - decay if fault == "noise of the wrong size" else 1 - decay**2
+    p = math.sqrt(temperature) * noise[0]
+    for first, second in zip(noise[1::2], noise[2::2], strict=True):
+        p = decay * p + math.sqrt(temperature * share) * first
+        p = p + h / 2 * score(x)
+        x = x + h * p
+        p = p + (h if fault == "a whole second kick" else h / 2) * score(x)
+        p = decay * p + math.sqrt(temperature * share) * second
+    return x.astype(x0.dtype)
+
+
+@pytest.mark.parametrize("fault", ["noise of the wrong size", "a whole second kick"])
+def test_obabo_law_catches(fault):
+    check_breaks(
+        obabo_langevin_laws,
+        "draws_the_gaussian_of_obabo",
+        lambda **arguments: obabo(**arguments, fault=fault),
+    )
+
+
+def test_textbook_obabo_passes():
+    check_passes(obabo_langevin_laws, obabo)
+
+
+def test_a_score_that_is_not_the_gradient_is_found():
+    x = np.random.default_rng(0).standard_normal((6, 3))
+
+    def log_density(x):
+        return -np.sum(x**4, axis=-1) / 4
+
+    check_score(lambda x: -(x**3), log_density, x)
+    with pytest.raises(AssertionError, match="component 0"):
+        check_score(lambda x: x**3, log_density, x)
+    with pytest.raises(AssertionError, match="component 1"):
+        check_score(lambda x: -(x**3) * np.asarray([1.0, 1.001, 1.0]), log_density, x)
+
+
 LANGEVIN_FAULTS = {
     "accepted always": "draws_the_gaussian",
-    "proposal taken for symmetric": "draws_the_gaussian",
+    "proposal taken for symmetric": "satisfies_detailed_balance",
     "proposal ratio upside down": "draws_the_gaussian",
     "noise keyed by the row": "runs_each_chain_alone",
     "seed ignored": "repeats_with_its_seed",
@@ -236,13 +377,13 @@ UNADJUSTED_FAULTS = {
 
 
 def test_textbook_langevin_passes():
-    check_passes(langevin_laws, with_langevin_fault(None))
+    check_passes(adjusted_langevin_laws, with_langevin_fault(None))
     check_passes(unadjusted_langevin_laws, with_langevin_fault(None, adjusted=False))
 
 
 @pytest.mark.parametrize(("fault", "law"), LANGEVIN_FAULTS.items())
 def test_langevin_law_catches(fault, law):
-    check_breaks(langevin_laws, law, with_langevin_fault(fault))
+    check_breaks(adjusted_langevin_laws, law, with_langevin_fault(fault))
 
 
 @pytest.mark.parametrize(("fault", "law"), UNADJUSTED_FAULTS.items())
@@ -252,5 +393,7 @@ def test_unadjusted_langevin_law_catches(fault, law):
 
 def test_every_law_catches_some_fault():
     caught = {*SAMPLER_FAULTS.values(), *LANGEVIN_FAULTS.values(), *UNADJUSTED_FAULTS.values()}
-    laws = {*sampler_laws, *langevin_laws, *unadjusted_langevin_laws}
+    caught.add("draws_the_gaussian_of_obabo")  # test_obabo_law_catches
+    laws = {*sampler_laws, *adjusted_langevin_laws, *unadjusted_langevin_laws}
+    laws |= {*obabo_langevin_laws}
     assert {law.__name__ for law in laws} == caught

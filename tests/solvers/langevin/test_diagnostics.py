@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mathcore import _arrays
-from solvers import effective_sample_size, rhat
+from solvers import draws_to_arviz, effective_sample_size, mcse, rhat, sample_langevin
 
 pytest.importorskip("arviz_stats")
 
@@ -70,6 +70,35 @@ def test_chains_that_never_move():
     apart = still * np.arange(4.0)[:, None, None]
     assert rhat(apart)[0] == np.inf
     assert effective_sample_size(apart)[0] < 10
+
+
+def test_tail_size_and_standard_error_of_an_autoregressive_chain():
+    draws = autoregressive(0.5)
+    assert effective_sample_size(draws, kind="tail")[0] < draws.size
+    assert effective_sample_size(draws, kind="tail")[0] > 4000
+    assert mcse(draws)[0] == pytest.approx(np.sqrt(3 / draws.size), rel=0.1)
+    with pytest.raises(ValueError, match="`kind` must be one of 'bulk', 'tail'"):
+        effective_sample_size(draws, kind="mean")
+
+
+def test_groups_for_arviz():
+    """The layout of arviz_base.from_dict: groups of variables, (chain, draw, …)."""
+    result = sample_langevin(
+        lambda x: -x,
+        np.zeros((3, 2)),
+        log_density=lambda x: -(x**2).sum(axis=-1) / 2,
+        step_size=0.5,
+        num_steps=8,
+        burn_in=4,
+        adapt=True,
+    )
+    groups = draws_to_arviz(result, name="theta")
+    assert np.array_equal(groups["posterior"]["theta"], result.draws)
+    stats = groups["sample_stats"]
+    assert all(value.shape == (3, 4) for value in stats.values())
+    assert np.array_equal(stats["step_size"][:, 1], result.step_size)
+    assert np.array_equal(stats["acceptance_rate"][:, 0], result.acceptance_rate)
+    assert not stats["diverging"].any()
 
 
 def test_no_coordinates():

@@ -6,7 +6,7 @@ import pytest
 from mathcore import _arrays
 from solvers import sample_langevin
 
-METHODS = ("ula", "mala", "baoab")
+METHODS = ("ula", "mala", "leimkuhler-matthews", "baoab", "aboba", "obabo")
 
 
 def score(x):

@@ -1,0 +1,109 @@
+"""The one-pass kernels are the definition, bit for bit, and say what is not finite."""
+
+import numpy as np
+import pytest
+
+from mathcore import _arrays
+from solvers import sample_diffusion, sigmas_karras
+from solvers.diffusion._kernels import combinations_cpu as kernels
+from solvers.diffusion.state_updates import weighted_sum
+
+
+def arrays(count, size, dtype):
+    rng = np.random.default_rng(size)
+    return [rng.standard_normal(size).astype(dtype) for _ in range(count)]
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("combine", [kernels.combine, kernels.combine_chunks])
+def test_combine_is_the_weighted_sum(dtype, combine):
+    terms, weights = arrays(5, 67, dtype), np.array([0.3, -1.7, 2.0, 1e-3, -0.9], dtype)
+    out = np.empty_like(terms[0])
+    assert combine(out, weights, *terms)
+    assert np.array_equal(out, weighted_sum(weights, terms))
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "combine", [kernels.combine_with_difference, kernels.combine_chunks_with_difference]
+)
+def test_the_difference_is_kept(dtype, combine):
+    *terms, point, denoised = arrays(6, 67, dtype)
+    weights = np.array([0.3, -1.7, 2.0, 1e-3, -0.9], dtype)
+    out, difference = np.empty_like(point), np.empty_like(point)
+    assert combine(out, difference, weights, *terms, point, denoised)
+    assert np.array_equal(difference, point - denoised)
+    assert np.array_equal(out, weighted_sum(weights, [*terms, difference]))
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_reported(bad):
+    terms = arrays(5, 67, "float32")
+    terms[2][41] = bad
+    weights, out = np.ones(5, "float32"), np.empty(67, "float32")
+    assert not kernels.combine(out, weights, *terms)
+    assert not kernels.combine_chunks(out, weights, *terms)
+    assert not kernels.combine_with_difference(out, out.copy(), weights, *terms[:4], *terms[1:3])
+
+
+def test_chunks_join():
+    """More than one chunk, the last of them short."""
+    size = 2 * kernels.CHUNK + 5
+    terms, weights = arrays(5, size, "float32"), np.array([1, 2, 3, 4, 5], "float32")
+    one, two = np.empty_like(terms[0]), np.empty_like(terms[0])
+    kernels.combine(one, weights, *terms)
+    kernels.combine_chunks(two, weights, *terms)
+    assert np.array_equal(one, two)
+    terms[4][-1] = np.nan
+    assert not kernels.combine_chunks(two, weights, *terms)
+
+
+@pytest.mark.parametrize("method", ["dpmpp_2m", "ipndm_4", "heun", "sde_dpmpp_2m"])
+def test_a_model_with_parameters_stops_the_sharing(method):
+    """torch without gradients, torch with them (operation by operation) and NumPy agree."""
+    torch = pytest.importorskip("torch")
+    weight = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+    x, sigmas = 9 * np.random.default_rng(0).standard_normal((3, 2)), sigmas_karras(7, 0.1, 9.0)
+    options = {"method": method, **({"eta": 1.0, "rng": 2} if method[:3] == "sde" else {})}
+
+    def sample(x, weight):
+        return sample_diffusion(lambda y, s: weight * y / (weight + s * s), x, sigmas, **options).x
+
+    tracked = sample(torch.from_numpy(x), weight)
+    assert tracked.requires_grad
+    free = sample(torch.from_numpy(x), weight.detach())
+    assert not free.requires_grad
+    for one in (tracked.detach(), free):
+        assert np.allclose(one.numpy(), sample(x, 0.5), rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("method", ["dpmpp_2m", "lms_4"])
+def test_libraries_agree(xp, method):
+    x, sigmas = 9 * np.random.default_rng(1).standard_normal((3, 2)), sigmas_karras(9, 0.1, 9.0)
+
+    def sample(x):
+        return sample_diffusion(lambda y, s: y / (1 + s * s), x, sigmas, method=method).x
+
+    here = _arrays.to_numpy(sample(xp.asarray(x.tolist(), dtype=xp.float64)))
+    assert np.allclose(here, sample(x), rtol=1e-12, atol=1e-13)
+
+
+def test_large_states_take_the_threads():
+    x = np.random.default_rng(2).standard_normal((2**16 + 3, 1)).astype("float32")
+    sigmas = sigmas_karras(5, 0.1, 9.0)
+    whole = sample_diffusion(lambda y, s: y / (1 + s * s), x, sigmas).x
+    part = sample_diffusion(lambda y, s: y / (1 + s * s), x[-5:], sigmas).x
+    assert np.array_equal(whole[-5:], part)
+
+
+def test_a_state_that_overflows_is_an_error():
+    """D is finite; the extrapolation of it is not."""
+    x = np.full((1, 1), 1.0, dtype=np.float32)
+    values = iter([3e38, -3e38, 3e38])
+    with pytest.raises(FloatingPointError, match="left the range of float32 in step 1"):
+        sample_diffusion(
+            lambda y, s: np.full_like(y, next(values)), x, [4.0, 1.0, 0.2], method="dpmpp_2m"
+        )
