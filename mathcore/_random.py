@@ -7,6 +7,8 @@ together, in which order, or where a run was resumed.
 
 import numpy as np
 
+from mathcore._checks import check_shape
+
 _MULTIPLIER_0, _MULTIPLIER_1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _WEYL_0, _WEYL_1 = 0x9E3779B9, 0xBB67AE85
 _LOW = np.uint64(0xFFFFFFFF)
@@ -98,3 +100,16 @@ def _draw(seed, members, first, shape, stream, *, logarithm):
     if out.size:
         normals_cpu.draw(seed, members, first, stream, out, logarithm=logarithm)
     return out
+
+
+def member_numbers(numbers, count, name):
+    """What keys the noise of `count` members: 0, 1, … or the argument `name`, checked."""
+    if numbers is None:
+        return np.arange(count)
+    numbers = np.asarray(numbers)
+    if numbers.dtype.kind not in "iu":
+        raise TypeError(f"`{name}` must be integers; got dtype {numbers.dtype}")
+    check_shape(numbers, (count,), name)
+    if np.any(numbers < 0) or np.any(numbers >= 2**32):
+        raise ValueError(f"`{name}` must be in [0, 2**32); got {numbers.tolist()}")
+    return numbers

@@ -11,7 +11,6 @@ from mathcore._checks import (
     check_choice,
     check_finite,
     check_real,
-    check_shape,
 )
 from solvers.diffusion.methods import checked_plan, checked_sigmas
 from solvers.diffusion.walking import checked_like, walk
@@ -209,7 +208,7 @@ def _draws(rng, noise, samples, x):
         return given
     if x.ndim == 0:
         raise ValueError("`x` must have a batch axis where noise is added; got a scalar")
-    seed, numbers = _arrays.seed_of(rng), _sample_numbers(samples, x.shape[0])
+    seed, numbers = _arrays.seed_of(rng), _random.member_numbers(samples, x.shape[0], "samples")
     size = math.prod(x.shape[1:])
 
     def keyed(step, like):
@@ -217,15 +216,3 @@ def _draws(rng, noise, samples, x):
         return _arrays.from_numpy(values.reshape(tuple(like.shape)), like=like)
 
     return keyed
-
-
-def _sample_numbers(samples, count):
-    if samples is None:
-        return np.arange(count)
-    samples = np.asarray(samples)
-    if samples.dtype.kind not in "iu":
-        raise TypeError(f"`samples` must be integers; got dtype {samples.dtype}")
-    check_shape(samples, (count,), "samples")
-    if np.any(samples < 0) or np.any(samples >= 2**32):
-        raise ValueError(f"`samples` must be in [0, 2**32); got {samples.tolist()}")
-    return samples

@@ -15,6 +15,7 @@ from mathcore._checks import (
     check_real,
     check_shape,
 )
+from mathcore._random import member_numbers
 from solvers.langevin import step_sizes
 from solvers.langevin.results import LangevinState
 from solvers.langevin.steps import STEPS, UNDERDAMPED, first_momentum
@@ -113,22 +114,10 @@ def _state_of(x0, method, chains, rng, temperature):
     check_shape(x0, (None, None), "x0")
     check_real(x0, "x0")
     check_finite(x0, "x0")
-    seed, chains = _arrays.seed_of(rng), _chain_numbers(chains, x0.shape[0])
+    seed, chains = _arrays.seed_of(rng), member_numbers(chains, x0.shape[0], "chains")
     underdamped = method in UNDERDAMPED
     momentum = first_momentum(seed, chains, x0, temperature) if underdamped else None
     return LangevinState(x0, momentum, None, 0, seed, chains)
-
-
-def _chain_numbers(chains, count):
-    if chains is None:
-        return np.arange(count)
-    chains = np.asarray(chains)
-    if chains.dtype.kind not in "iu":
-        raise TypeError(f"`chains` must be integers; got dtype {chains.dtype}")
-    check_shape(chains, (count,), "chains")
-    if np.any(chains < 0) or np.any(chains >= 2**32):
-        raise ValueError(f"`chains` must be in [0, 2**32); got {chains.tolist()}")
-    return chains
 
 
 def _factor_of(preconditioner, x):
