@@ -1,7 +1,7 @@
 """Explicit vector code for CPU kernels: what numba's own loops do not turn into vectors.
 
 Numba's loops keep no sums in registers, since an output might overlap an input. An `@intrinsic`
-that emits its instructions through an `_Emitter` does, and reads and writes `VECTOR_BYTES` at once.
+that emits its instructions through an `Emitter` does, and reads and writes `VECTOR_BYTES` at once.
 """
 
 import contextlib
@@ -21,13 +21,13 @@ def vector_function(emit_body, *kinds):
     from numba.core import types
 
     def generate(context, builder, signature, arguments):
-        emit_body(_Emitter(context, builder, signature, arguments, kinds[0].dtype))
+        emit_body(Emitter(context, builder, signature, arguments, kinds[0].dtype))
         return context.get_dummy_value()
 
     return types.void(*kinds), generate
 
 
-class _Emitter:
+class Emitter:
     """Vector operations as LLVM instructions at the builder's place."""
 
     def __init__(self, context, builder, signature, arguments, dtype):

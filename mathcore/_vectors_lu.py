@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from mathcore._vectors import VECTOR_BYTES, _Emitter
+from mathcore._vectors import VECTOR_BYTES, Emitter
 
 HEADROOM = 33  # bits below overflow: pivots grow by 2^(n − 1) at most
 _COLUMNS = (4, 2, 1)  # updated together: multipliers and row masks are read once for four
@@ -53,7 +53,7 @@ def lane_load():
     @intrinsic
     def load(context, entries, start, size, w, place):
         def generate(context, builder, signature, arguments):
-            _emit_transpose(_Emitter(context, builder, signature, arguments, w.dtype))
+            _emit_transpose(Emitter(context, builder, signature, arguments, w.dtype))
             return context.get_dummy_value()
 
         return types.void(entries, types.intp, types.intp, w, types.intp), generate
@@ -75,7 +75,7 @@ def lane_scale():
     @intrinsic
     def scale(context, w, size, factors, place):
         def generate(context, builder, signature, arguments):
-            _emit_scale(_Emitter(context, builder, signature, arguments, w.dtype))
+            _emit_scale(Emitter(context, builder, signature, arguments, w.dtype))
             return context.get_dummy_value()
 
         return types.void(w, types.intp, factors, types.intp), generate
@@ -97,7 +97,7 @@ def lane_lu():
     @intrinsic
     def lu(context, w, n, pivots, place, stride):
         def generate(context, builder, signature, arguments):
-            emit = _Emitter(context, builder, signature, arguments, w.dtype)
+            emit = Emitter(context, builder, signature, arguments, w.dtype)
             with emit.loop(arguments[1]) as k:
                 _Step(emit, k).emit()
             return context.get_dummy_value()

@@ -9,7 +9,7 @@ import numba
 import numpy as np
 from numba.core import cgutils, types
 
-from mathcore._vectors import VECTOR_BYTES, _Emitter
+from mathcore._vectors import VECTOR_BYTES, Emitter
 
 ROWS = 4
 
@@ -69,7 +69,7 @@ def _maker(scores):
 
     def generated(h, arrays, emit_body):
         def generate(context, builder, signature, arguments):
-            emit = _Emitter(context, builder, signature, arguments, h.dtype)
+            emit = Emitter(context, builder, signature, arguments, h.dtype)
             _emit_rows(emit, scores, emit_body)
             return context.get_dummy_value()
 
