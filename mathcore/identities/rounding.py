@@ -77,8 +77,3 @@ def exponential(eps, a):
         return np.zeros(a.shape[:-2])
     size = np.linalg.norm(expm(a), axis=(-2, -1))
     return _C * a.shape[-1] * eps * np.maximum(1.0, np.nan_to_num(expm_cond(a))) * size
-
-
-def trace_of_product(a, b):
-    """Entries that a trace of a product adds up, in absolute value: at most ‖A‖_F ‖B‖_F."""
-    return np.linalg.norm(a, axis=(-2, -1)) * np.linalg.norm(b, axis=(-2, -1))

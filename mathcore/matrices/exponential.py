@@ -6,6 +6,7 @@ Scaling from norms of powers, and the exact diagonal of a triangular matrix, aft
 """
 
 import math
+import operator
 
 import numpy as np
 
@@ -212,9 +213,14 @@ def _scale_and_square(xp, a, *, upper=False):
         return _without_scaling(identity, a, largest, thetas)
     a, a2, a3, _, s = scaled_powers(xp, a)
     x = taylor_21(identity, a, a2, a3)
-    if upper:
-        x = _with_exact_diagonals(xp, x, a)
-    return _squared(xp, x, a, s, upper)
+    if not upper:
+        return squared(xp, x, s)
+
+    def renew(i, x):
+        scale = 2.0 ** (xp.astype(xp.minimum(s, 0 * s + i + 1), a.dtype))
+        return _with_exact_diagonals(xp, x, a * scale[..., None, None])
+
+    return squared(xp, _with_exact_diagonals(xp, x, a), s, renew=renew)
 
 
 def keep_memory(size):
@@ -253,27 +259,24 @@ def _without_scaling(identity, a, largest, thetas):
     return taylor_15(identity, a, a2)
 
 
-def _squared(xp, x, a, s, upper):
-    """X^(2^s), each member its own s; `a` is what x is the exponential of."""
+def squared(xp, x, s, product=operator.matmul, renew=None):
+    """X^(2^s), each member its own s; ``renew(i, x)`` corrects what squaring i has made."""
     most, counts = xp.max(s), s[..., None, None]
     together = _arrays.concrete(xp.all(s == most))
 
     def square(i, x):
         if together:
-            y = x @ x
+            y = product(x, x)
         else:
             pending = i < counts
             y = xp.where(pending, x, 0.0)  # finished members must not overflow in vain
-            y = xp.where(pending, y @ y, x)
-        if upper:
-            scale = 2.0 ** (xp.astype(xp.minimum(counts, 0 * counts + i + 1), a.dtype))
-            y = _with_exact_diagonals(xp, y, a * scale)
-        return y
+            y = xp.where(pending, product(y, y), x)
+        return y if renew is None else renew(i, y)
 
-    return _arrays.repeat(most, square, x, at_most=most_squarings(most))
+    return _arrays.repeat(most, square, x, at_most=_most_squarings(most))
 
 
-def most_squarings(count):
+def _most_squarings(count):
     """Bound of the loop over squarings, whether their count is known or traced."""
     return _MOST_SQUARINGS if _arrays.concrete(count) is not None else _MOST_TRACED_SQUARINGS
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from mathcore import _arrays
 from mathcore._checks import check_square
-from mathcore.matrices.exponential import expm, keep_memory, most_squarings, scaled_powers
+from mathcore.matrices.exponential import expm, keep_memory, scaled_powers, squared
 from mathcore.matrices.small_exponentials import LARGEST_ORDER, expm_and_derivative_of_small
 from mathcore.matrices.taylor_polynomials import identity_like, taylor_21
 
@@ -216,8 +216,8 @@ def _of_pairs(xp, a, e):
     constant = xp.stack((identity, xp.zeros_like(identity)))
     constant = xp.reshape(constant, (2, *(1,) * (a.ndim - 2), *identity.shape))
     pairs = (xp.stack(pair) for pair in ((a, e), (a2, e2), (a3, e3)))
-    x = taylor_21(constant, *pairs, functools.partial(_product, xp))
-    x = _squared(xp, x, s)
+    product = functools.partial(_product, xp)
+    x = squared(xp, taylor_21(constant, *pairs, product), s, product)
     return x[0, ...], x[1, ...]
 
 
@@ -225,18 +225,3 @@ def _product(xp, x, y):
     value, frechet = x[0, ...] @ y[0, ...], x[1, ...] @ y[0, ...]
     frechet = frechet + x[0, ...] @ y[1, ...]
     return xp.stack((value, frechet))
-
-
-def _squared(xp, x, s):
-    """The pair's power 2^s, each member its own s."""
-    most, counts = xp.max(s), s[..., None, None]
-    together = _arrays.concrete(xp.all(s == most))
-
-    def square(i, x):
-        if together:
-            return _product(xp, x, x)
-        pending = i < counts
-        y = xp.where(pending, x, 0.0)  # finished members must not overflow in vain
-        return xp.where(pending, _product(xp, y, y), x)
-
-    return _arrays.repeat(most, square, x, at_most=most_squarings(most))

@@ -7,7 +7,7 @@ import numpy as np
 
 from mathcore import _arrays
 from mathcore.matrices.linear_operators import is_scipy
-from solvers.linear.functions_of_time import over_times
+from solvers.linear.functions_of_time import constant, over_times
 
 _PROBES = np.array([0.11, 0.31, 0.52, 0.73, 0.94])  # no round numbers: poles like these
 _STENCIL = 4  # samples on a grid are joined by cubics through four of them
@@ -69,12 +69,8 @@ def read_coefficient(a, name, like, t_span, *, axes):
     if any(is_grid(a, k) for k in (axes, axes + 1)):
         return _of_samples(*a, name, like, t_span)
     _, _, value = _arrays.asarrays(like=like, **{name: a})
-    xp = _arrays.result_namespace(value)
-
-    def at(t):
-        return xp.broadcast_to(value, (t.shape[0], *value.shape))
-
-    return Coefficient(at, tuple(value.shape), value, (), _arrays.is_complex(value))
+    found = constant(value)
+    return Coefficient(found.call, found.shape, value, is_complex=found.is_complex)
 
 
 def _of_function(a, name, like, t_span):

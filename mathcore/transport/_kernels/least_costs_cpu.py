@@ -67,6 +67,16 @@ def _lowest(strip):
     return low
 
 
+@kernel()
+def _look_through(buffer, start, values, columns, count):
+    """Keep the least of a tile, strip by strip: most strips hold nothing low enough."""
+    for first in range(0, buffer.shape[0], _STRIP):
+        strip = buffer[first : first + _STRIP]
+        if count < values.shape[0] or _lowest(strip) < values[-1]:
+            count = _keep_least(strip, start + first, values, columns, count)
+    return count
+
+
 @kernel(parallel=True)
 def least_costs(x, y_t, c, g, half_power, values, columns):
     """The least c_ij − g_j of each row, in order, and where they are.
@@ -93,7 +103,4 @@ def least_costs(x, y_t, c, g, half_power, values, columns):
             for start in range(0, m, _TILE):
                 buffer = tile[: min(_TILE, m - start)]
                 _reduced(buffer, x, y_t, c, g, half_power, i, start)
-                for first in range(0, buffer.shape[0], _STRIP):
-                    strip = buffer[first : first + _STRIP]
-                    if count < values.shape[1] or _lowest(strip) < values[i, -1]:
-                        count = _keep_least(strip, start + first, values[i], columns[i], count)
+                count = _look_through(buffer, start, values[i], columns[i], count)
