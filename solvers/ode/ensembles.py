@@ -13,6 +13,7 @@ from mathcore._checks import (
     check_real,
     check_shape,
 )
+from solvers.ode.intervals import checked_span, checked_times
 from solvers.ode.lane_steps import compiled_run
 from solvers.ode.marching import CONTROLS, TABLEAUX, explicit_choice
 from solvers.ode.masked_steps import RUNNING, STIFF, Batch, march_batch
@@ -228,9 +229,8 @@ def _grouped(args, layout):
 
 
 def _checked_problem(xp, t_span, y0, t_eval, rtol, atol, max_steps):
-    if len(t_span) != 2:
-        raise ValueError(f"`t_span` must be a pair (t0, t1); got {len(t_span)} numbers")
-    t0, t1 = (check_number(float(t), "t_span") for t in t_span)
+    t0, t1 = checked_span(t_span)
+    times = checked_times([] if t_eval is None else t_eval, t0, t1)
     if not isinstance(atol, int | float):
         atol = _arrays.to_numpy(_arrays.asarrays(atol=atol)[1])
         check_shape(atol, (y0.shape[1],), "atol")
@@ -242,21 +242,11 @@ def _checked_problem(xp, t_span, y0, t_eval, rtol, atol, max_steps):
     return BatchProblem(
         t0,
         t1,
-        _arrays.from_numpy(_checked_times(t_eval, t0, t1), y0),
+        _arrays.from_numpy(times, y0),
         check_number(rtol, "rtol", above=0.0),
         atol,
         check_count(max_steps, "max_steps"),
     )
-
-
-def _checked_times(t_eval, t0, t1):
-    times = [] if t_eval is None else t_eval
-    times = _arrays.to_numpy(times) if _arrays.is_array(times) else np.asarray(times, float)
-    check_shape(times, (None,), "t_eval")
-    inside = (times >= min(t0, t1)) & (times <= max(t0, t1))
-    if not inside.all() or not (np.diff(times) * (1 if t1 >= t0 else -1) > 0).all():
-        raise ValueError("`t_eval` must lie within `t_span`, sorted in its direction")
-    return times.astype(float).tolist()
 
 
 def _checked_args(xp, args, y0):

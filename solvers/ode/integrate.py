@@ -15,6 +15,7 @@ from mathcore._checks import (
     check_shape,
 )
 from solvers.ode.events import checked_events
+from solvers.ode.intervals import checked_span, checked_times
 from solvers.ode.marching import Problem, march
 from solvers.ode.recording import Record
 from solvers.ode.results import EVENT, EXHAUSTED, UNDERFLOW, OdeResult, message
@@ -129,7 +130,8 @@ def solve_ivp(
     """
     problem = _problem(fun, jac, args, t_span, y0, rtol, atol, first_step, max_step, max_steps)
     check_choice(method, METHODS, "method")
-    t_eval = _checked_times(t_eval, problem.t0, problem.t1)
+    if t_eval is not None:
+        t_eval = checked_times(t_eval, problem.t0, problem.t1)
     events = checked_events(events)
     if is_traced(problem):
         if events or dense_output or callback or progress:
@@ -175,7 +177,7 @@ def _advice(outcome):
 def _problem(fun, jac, args, t_span, y0, rtol, atol, first_step, max_step, max_steps):
     check_callable(fun, "fun")
     _, y0 = _arrays.asarrays(y0=y0)
-    t0, t1 = _checked_span(t_span)
+    t0, t1 = checked_span(t_span)
     check_shape(y0, (None,), "y0")
     check_finite(y0, "y0")
     if jac is not None:
@@ -239,25 +241,6 @@ def _as_matrix(value, y):
         matrix = _arrays.result_namespace(y).asarray(value, dtype=y.dtype)
     check_shape(matrix, (y.shape[0], y.shape[0]), "jac")
     return matrix
-
-
-def _checked_span(t_span):
-    if len(t_span) != 2:
-        raise ValueError(f"`t_span` must be a pair (t0, t1); got {len(t_span)} numbers")
-    return tuple(check_number(float(t), "t_span") for t in t_span)
-
-
-def _checked_times(t_eval, t0, t1):
-    """`t_eval` as a list of floats, inside the interval and in its direction."""
-    if t_eval is None:
-        return None
-    times = _arrays.to_numpy(t_eval) if _arrays.is_array(t_eval) else np.asarray(t_eval, float)
-    check_shape(times, (None,), "t_eval")
-    forward = 1.0 if t1 >= t0 else -1.0
-    inside = (times >= min(t0, t1)) & (times <= max(t0, t1))
-    if not inside.all() or not (np.diff(forward * times) > 0).all():
-        raise ValueError("`t_eval` must lie within `t_span`, sorted in its direction")
-    return [float(t) for t in times]
 
 
 def _checked_atol(atol, y0):

@@ -11,6 +11,7 @@ from solvers.ode.results import EVENT, EXHAUSTED, FINISHED, NOT_FINITE, UNDERFLO
 from solvers.ode.rosenbrock_steps import rosenbrock_stepper
 from solvers.ode.step_control import (
     SMALLEST_FACTOR,
+    STIFF_STEPS,
     Control,
     first_step_size,
     growth,
@@ -25,7 +26,6 @@ CONTROLS = {
     "dop853": Control(1 / 8, 0.0),
     "rodas5p": Control(1 / 5, 0.0),
 }
-_STIFF_STEPS = 15  # Hairer, Wanner, Solving ODEs II (1996), section IV.2
 _LOOK_EVERY = 8
 _HIGH_ACCURACY = 1e-7
 # Below this, the error of dop853 is an order above that of tsit5 at the same tolerance (measured on
@@ -200,4 +200,4 @@ def _found_stiff(method, stepper, run, h, trial):
         return False
     stiff = stepper.stiffness(h, trial) > 0.9 * TABLEAUX[method].stability
     run.stiff_steps = run.stiff_steps + 1 if stiff else max(0, run.stiff_steps - 2)
-    return run.stiff_steps >= _STIFF_STEPS
+    return run.stiff_steps >= STIFF_STEPS

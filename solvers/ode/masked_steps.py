@@ -11,10 +11,14 @@ import numpy as np
 
 from mathcore import _arrays
 from solvers.ode.results import EXHAUSTED, FINISHED, NOT_FINITE, UNDERFLOW
+from solvers.ode.step_control import (
+    RELATIVE_SMALLEST_STEP,
+    SMALLEST_STEP,
+    STIFF_STEPS,
+    combined_error,
+)
 
 STIFF, RUNNING = 8, 9
-_STIFF_STEPS = 15
-_TEN_ULP, _TINY = 2.220446049250313e-15, 1e-300
 
 
 class Batch(NamedTuple):
@@ -112,10 +116,7 @@ def _explicit_step(rate, tableau, problem, now, h):
     k.append(rate(now.t + h, y))
     scale = problem.atol + problem.rtol * xp.maximum(xp.abs(now.y), xp.abs(y))
     errors = [_root_mean_square(column * _combined(row, k) / scale) for row in tableau.errors]
-    error = errors[0]
-    if len(errors) == 2:
-        both = xp.sqrt(error**2 + 0.01 * errors[1] ** 2)
-        error = error**2 / xp.where(both == 0, 1.0, both)
+    error = combined_error(errors)
     moved = _root_mean_square(y - argument)
     stiffness = xp.abs(h) * _root_mean_square(k[-1] - k[-2]) / xp.where(moved > 0, moved, xp.inf)
     return Step(y, k[-1], error + _spoiled(xp, y, k[-1]), k, stiffness)
@@ -195,7 +196,7 @@ def _status(xp, problem, after, error, taken, arrived):
     status = xp.where(small & (error < xp.inf), UNDERFLOW, status)
     status = xp.where(small & ~(error < xp.inf), NOT_FINITE, status)
     if problem.switch:
-        status = xp.where(after.stiff_steps >= _STIFF_STEPS, STIFF, status)
+        status = xp.where(after.stiff_steps >= STIFF_STEPS, STIFF, status)
     return xp.where(arrived, FINISHED, status)
 
 
@@ -249,5 +250,5 @@ def _spoiled(xp, y, f):
 
 
 def _smallest_step(xp, t):
-    size = _TEN_ULP * xp.abs(t)
-    return xp.where(size > _TINY, size, _TINY)
+    size = RELATIVE_SMALLEST_STEP * xp.abs(t)
+    return xp.where(size > SMALLEST_STEP, size, SMALLEST_STEP)

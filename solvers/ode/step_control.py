@@ -12,6 +12,7 @@ SMALLEST_FACTOR, _LARGEST_FACTOR = 0.2, 10.0
 _SMALLEST_ERROR = 1e-10
 RELATIVE_SMALLEST_STEP = 10 * 2.0**-52
 SMALLEST_STEP = 1e-300  # at t = 0
+STIFF_STEPS = 15  # Hairer, Wanner, Solving ODEs II (1996), section IV.2
 
 
 class Control(NamedTuple):
