@@ -4,7 +4,7 @@ import array_api_compat.numpy
 import numpy as np
 import pytest
 
-from mathcore import _arrays
+from mathcore import _arrays, det
 
 
 def test_lists_take_the_dtype_of_the_arrays_beside_them(xp):
@@ -122,6 +122,19 @@ def test_kernel_views_of_torch_share_memory():
     assert _arrays.kernel_views(x.clone().requires_grad_()) is None
     back = _arrays.from_kernel(view, x)
     assert back.data_ptr() == x.data_ptr()
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # torch's
+def test_tangents_of_torch_are_kept():
+    """Forward-mode differentiation takes the definition: a kernel would drop the tangent."""
+    torch = pytest.importorskip("torch")
+    a = torch.tensor([[2.0, 1.0], [0.5, 3.0]], dtype=torch.float64)
+    with torch.autograd.forward_ad.dual_level():
+        assert _arrays.kernel_views(a) is not None
+        dual = torch.autograd.forward_ad.make_dual(a, torch.eye(2, dtype=torch.float64))
+        assert _arrays.kernel_views(a, dual) is None
+        tangent = torch.autograd.forward_ad.unpack_dual(det(dual)).tangent
+    assert float(tangent) == pytest.approx(5.0)  # tr adj A
 
 
 def test_seeds():
