@@ -57,7 +57,7 @@ def denoiser_from_eps(model, *, scaling="vp", time=None, vector=False):
     call = _network(model, time, lambda sigma: sigma, vector)
 
     def denoiser(x, sigma):
-        alpha = 1.0 / math.hypot(1.0, sigma) if scaling == "vp" else 1.0
+        alpha = 1.0 / _hypot(1.0, sigma) if scaling == "vp" else 1.0
         return x - sigma * call(alpha * x, sigma)
 
     return _counted(denoiser, model)
@@ -100,7 +100,7 @@ def denoiser_from_v(model, *, time=None, vector=False):
     call = _network(model, time, lambda sigma: sigma, vector)
 
     def denoiser(x, sigma):
-        alpha = 1.0 / math.hypot(1.0, sigma)
+        alpha = 1.0 / _hypot(1.0, sigma)
         return alpha**2 * x - sigma * alpha * call(alpha * x, sigma)
 
     return _counted(denoiser, model)
@@ -190,10 +190,10 @@ def denoiser_from_edm(network, *, sigma_data=0.5, vector=True):
     [[1.5]]
     """
     s = check_number(sigma_data, "sigma_data", above=0.0)
-    call = _network(network, None, lambda sigma: math.log(sigma) / 4, vector)
+    call = _network(network, None, lambda sigma: _log(sigma) / 4, vector)
 
     def denoiser(x, sigma):
-        total = math.hypot(sigma, s)
+        total = _hypot(s, sigma)
         c_skip, c_out, c_in = (s / total) ** 2, sigma * s / total, 1.0 / total
         return c_skip * x + c_out * call(c_in * x, sigma)
 
@@ -280,12 +280,24 @@ def _network(model, time, default, vector):
         condition = time(sigma)
         if vector:
             xp = _arrays.result_namespace(x)
-            condition = xp.full(
-                (x.shape[0],), float(condition), dtype=x.dtype, device=_arrays.device(x)
-            )
+            ones = xp.ones((x.shape[0],), dtype=x.dtype, device=_arrays.device(x))
+            condition = xp.astype(condition * ones, x.dtype, copy=False)
         return model(x, condition)
 
     return call
+
+
+# σ is a number, or an array of no axes where a loop over levels is traced.
+
+
+def _hypot(a, sigma):
+    return (a * a + sigma * sigma) ** 0.5 if _arrays.is_array(sigma) else math.hypot(a, sigma)
+
+
+def _log(sigma):
+    if _arrays.is_array(sigma):
+        return _arrays.result_namespace(sigma).log(sigma)
+    return math.log(sigma)
 
 
 def _counted(denoiser, model):

@@ -10,7 +10,7 @@ from mathcore import _arrays, _gradients, _random
 from mathcore._checks import check_callable, check_choice, check_count
 from solvers.diffusion.methods import checked_sigmas, plan_of
 from solvers.diffusion.samplers import DiffusionResult, checked_state
-from solvers.diffusion.walking import walk
+from solvers.diffusion.walking import in_working_precision, status_of, total_of, walk
 from solvers.diffusion.wrapped_denoisers import evaluations_per_call
 
 _INVERTIBLE = ("euler", "ddim", "heun", "dpm_2", "dpm_3", "dpmpp_2s", "dpmpp_2m")
@@ -137,6 +137,8 @@ def log_likelihood(denoiser, x, sigmas, *, trace="exact", num_probes=1, rng=None
     ------
     ValueError, TypeError
         As `sample_diffusion`; a level is 0; `trace` is unknown; `num_probes` is below 1.
+    FloatingPointError
+        The denoiser or its derivative is not finite; the message names the step, from the data on.
 
     Notes
     -----
@@ -166,17 +168,23 @@ def log_likelihood(denoiser, x, sigmas, *, trace="exact", num_probes=1, rng=None
     xp, x = checked_state(denoiser, x)
     check_choice(trace, ("exact", "hutchinson"), "trace")
     levels = rising_levels(sigmas)
-    size = math.prod(x.shape[1:])
+    size, per_step = math.prod(x.shape[1:]), 4 * evaluations_per_call(denoiser)
+    dtype, distance = x.dtype, _arrays.eps(x) ** (1 / 3)
+    denoiser, x = in_working_precision(denoiser, x)
     probes = _unit_probes if trace == "exact" else _sign_probes(rng, num_probes)
-    slope = _augmented_slope(denoiser, probes(x), exact=trace == "exact", size=size)
-    totals, nfe = 0.0, 0
-    for a, b in itertools.pairwise(levels):
+    slope = _augmented_slope(denoiser, probes(x), distance, exact=trace == "exact", size=size)
+    totals, sums = 0.0, []
+    for i, (a, b) in enumerate(itertools.pairwise(levels)):
         x, added = _runge_kutta_step(slope, x, a, b)
-        totals, nfe = totals + added, nfe + 4 * evaluations_per_call(denoiser)
+        totals = totals + added
+        sums.append((i, total_of(xp, totals)))
     log_prior = _gaussian_prior(denoiser, levels[-1]) if log_prior is None else log_prior
     check_callable(log_prior, "log_prior")
     value = xp.mean(totals, axis=0) + log_prior(x)
-    return LogLikelihood(value, _standard_error(xp, totals, trace), x, nfe)
+    status_of(xp, value, sums)
+    kept = (value, _standard_error(xp, totals, trace), x)
+    kept = (xp.astype(each, dtype, copy=False) for each in kept)
+    return LogLikelihood(*kept, per_step * len(sums))
 
 
 def _standard_error(xp, totals, trace):
@@ -219,7 +227,7 @@ def _sign_probes(rng, num_probes):
     return probes
 
 
-def _augmented_slope(denoiser, probes, *, exact, size):
+def _augmented_slope(denoiser, probes, distance, *, exact, size):
     """(x, σ) -> x − D and d − tr ∂D/∂x for each probe, or once where their sum is the trace."""
     probes = list(probes)
 
@@ -227,7 +235,7 @@ def _augmented_slope(denoiser, probes, *, exact, size):
         xp = _arrays.result_namespace(x)
         denoised, products = denoiser(x, sigma), []
         for probe in probes:
-            derivative = _directional_derivative(denoiser, x, sigma, probe)
+            derivative = _directional_derivative(denoiser, x, sigma, probe, distance)
             flat = xp.reshape(probe * derivative, (x.shape[0], size))
             products.append(xp.sum(flat, axis=-1))
         if not products:
@@ -240,10 +248,10 @@ def _augmented_slope(denoiser, probes, *, exact, size):
     return slope
 
 
-def _directional_derivative(denoiser, x, sigma, v):
+def _directional_derivative(denoiser, x, sigma, v, distance):
     if _gradients.is_differentiable(x):
         return _gradients.directional_derivative(lambda y: denoiser(y, sigma), x, v)[1]
-    step = _arrays.eps(x) ** (1 / 3) * sigma  # D varies over distances of about σ or more
+    step = distance * sigma  # D varies over distances of about σ or more
     return (denoiser(x + step * v, sigma) - denoiser(x - step * v, sigma)) / (2 * step)
 
 

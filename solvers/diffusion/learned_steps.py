@@ -8,6 +8,7 @@ from mathcore import _arrays
 from mathcore._checks import check_count, check_number
 from solvers.diffusion.methods import checked_sigmas
 from solvers.diffusion.samplers import checked_state, sample_diffusion
+from solvers.diffusion.walking import in_working_precision
 
 _GAMMAS = (0.9, 0.95, 1.0, 1.05, 1.1, 1.15, 1.2)
 _PLACES = 49  # values of r that are tried
@@ -41,7 +42,7 @@ def fit_gits(denoiser, x, sigmas_teacher, n, *, method="ipndm_3", gamma=None):
     Raises
     ------
     ValueError
-        `n` is below 2 or above m; a level is 0; as in `sample_diffusion`.
+        `n` is below 2 or above m; a level is 0; the batch is empty; as in `sample_diffusion`.
     TypeError
         As in `sample_diffusion`.
 
@@ -72,6 +73,7 @@ def fit_gits(denoiser, x, sigmas_teacher, n, *, method="ipndm_3", gamma=None):
     n = check_count(n, "n", at_least=2)
     if n > len(levels):
         raise ValueError(f"`n` must be <= {len(levels)}, the levels of the teacher; got {n}")
+    denoiser, x = _training(denoiser, x)
     gammas = _GAMMAS if gamma is None else (check_number(gamma, "gamma", above=0.0),)
     states, slopes = _teacher_path(denoiser, x, levels)
     costs = _euler_errors(states, slopes, levels)
@@ -87,9 +89,16 @@ def fit_gits(denoiser, x, sigmas_teacher, n, *, method="ipndm_3", gamma=None):
     return min(grids, key=error)
 
 
+def _training(denoiser, x):
+    """The denoiser and the noise a fit works with."""
+    _, x = checked_state(denoiser, x)
+    if x.shape[0] == 0:
+        raise ValueError("`x` must hold at least one sample; got none")
+    return in_working_precision(denoiser, x)
+
+
 def _teacher_path(denoiser, x, levels):
     """States and slopes at all levels on the host, ``(m, batch, ...)`` and one slope less."""
-    _, x = checked_state(denoiser, x)
     path = sample_diffusion(
         denoiser, x, levels, method="heun", final="stop", return_trajectory=True
     ).trajectory
@@ -97,7 +106,7 @@ def _teacher_path(denoiser, x, levels):
     for i, sigma in enumerate(levels[:-1].tolist()):
         state = path[i, ...]
         slopes.append(_arrays.to_numpy((state - denoiser(state, sigma)) / sigma))
-    flat = (len(levels), x.shape[0], -1) if x.shape[0] else (len(levels), 0, 1)
+    flat = (len(levels), x.shape[0], -1)
     return _arrays.to_numpy(path).reshape(flat), np.stack(slopes).reshape(len(slopes), *flat[1:])
 
 
@@ -184,9 +193,7 @@ def fit_mean_value(denoiser, x, sigmas, *, teacher_steps=20):
     if levels[-1] == 0.0:
         raise ValueError("`sigmas` must stay above 0; got a last level of 0")
     teacher_steps = check_count(teacher_steps, "teacher_steps")
-    _, x = checked_state(denoiser, x)
-    if x.shape[0] == 0:
-        raise ValueError("`x` must hold at least one sample; got none")
+    denoiser, x = _training(denoiser, x)
     exact, table = x, []
     for a, b in itertools.pairwise(levels.tolist()):
         fine = np.geomspace(a, b, teacher_steps + 1)

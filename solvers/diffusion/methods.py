@@ -1,6 +1,8 @@
 """The methods by name: `order_of`, and `coefficients`, the step table `sample_diffusion` walks."""
 
 import functools
+import itertools
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,6 +62,7 @@ _METHODS = {
     "mean_value": _Method(single_steps.mean_value, 2, ("step_table",)),
 }
 _KEPT_PLANS = 64
+_MOST = 1e100  # of a level and its inverse: products and quotients of levels stay finite
 
 
 def order_of(method, *, variant=None):
@@ -260,14 +263,14 @@ def checked_sigmas(sigmas, *, at_least):
         raise ValueError(
             f"`sigmas` must be a vector of at least {at_least} levels; got shape {levels.shape}"
         )
-    if not np.all(np.isfinite(levels)) or np.any(levels < 0):
-        raise ValueError(f"`sigmas` must be finite and >= 0; got {levels.tolist()}")
-    if levels[0] == 0.0:
+    values = levels.tolist()
+    if not all(map(math.isfinite, values)) or min(values) < 0:
+        raise ValueError(f"`sigmas` must be finite and >= 0; got {values}")
+    if values[0] == 0.0:
         raise ValueError("`sigmas` must start above 0; got 0.0")
-    rising = np.flatnonzero(np.diff(levels) >= 0)
-    if rising.size:
-        i = int(rising[0])
-        raise ValueError(
-            f"`sigmas` must decrease strictly; got {levels[i]} then {levels[i + 1]} at position {i}"
-        )
+    for i, (a, b) in enumerate(itertools.pairwise(values)):
+        if a <= b:
+            raise ValueError(f"`sigmas` must decrease strictly; got {a} then {b} at position {i}")
+    if values[0] > _MOST or min(filter(None, values)) < 1 / _MOST:
+        raise ValueError(f"`sigmas` must be 0 or within 1e-100 to 1e100; got {values}")
     return levels

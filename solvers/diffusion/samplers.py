@@ -68,7 +68,8 @@ def sample_diffusion(
     ----------
     denoiser : callable
         ``denoiser(x, sigma) -> x0``: the expected clean data, shaped like `x`, given
-        x = x₀ + sigma·noise; `sigma` is a Python float. See `denoiser_from_eps` and its kin.
+        x = x₀ + sigma·noise; `sigma` is a Python float. It must not write over x, nor over what it
+        returned before, which multistep methods keep. See `denoiser_from_eps` and its kin.
     x : array (batch, ...)
         The state at ``sigmas[0]``, as a rule ``sigmas[0] * standard normal``. Any shape.
     sigmas : array (n + 1,)
@@ -132,6 +133,10 @@ def sample_diffusion(
 
     Notes
     -----
+    The default is the most accurate method of one evaluation on the mixtures of
+    ``benchmarks/diffusion_errors.py``, with the levels of `fit_gits` above all; other libraries
+    take "dpmpp_2m".
+
     All coefficients are float64 on the host, whatever the dtype of `x`, and kept for the next call
     with the same levels; the state keeps the dtype of `x`, or float32 where that is a half. Every
     operation on the state is elementwise, so a sample does not depend on its batch beyond what the

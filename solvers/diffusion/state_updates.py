@@ -4,13 +4,9 @@ A stage is one linear combination. It runs as one pass over memory where the arr
 with NumPy (NumPy itself, torch on the CPU without gradients), operation by operation elsewhere.
 """
 
-import functools
-
 import numpy as np
 
 from mathcore import _arrays
-
-_LARGE = 2**16  # entries from which on threads share the work
 
 
 def weighted_sum(weights, arrays):
@@ -33,9 +29,14 @@ class Trail:
         self._data, self._differences = [], []  # D; point − D; the latest first
         self._xi = None
         self._shape, self._like = tuple(x.shape), x
-        view = _flat_view(x)
+        view = _flat_view(x) if plan.fusible else None
         self.shared = view is not None
         self.x = self.point = view if self.shared else x
+        if self.shared:
+            from solvers.diffusion._kernels import combinations_cpu
+
+            self._kernels = combinations_cpu.kernels_for(view.size)
+            self._differences = _zeros(self._difference_memory, view)
 
     def array(self, value):
         """A value of the trail as an array of the caller's library and shape."""
@@ -61,19 +62,14 @@ class Trail:
         if denoised is not None:
             denoised = self._in_form(denoised)
             self._data = [denoised, *self._data[: self._data_memory - 1]]
-        fused = self.shared and combination.differences[-1:] == (0,) and denoised is not None
-        if self._difference_memory and denoised is not None:
-            newest = self._room() if fused else _difference(self.point, denoised)
-            self._differences = [newest, *self._differences[: self._difference_memory - 1]]
-        arrays = [self.x]
-        arrays += [self._data[i] for i in combination.data]
-        if combination.noisy:
-            arrays.append(self._xi)
-        arrays += [self._differences[i] for i in combination.differences]
-        if not self.shared:
-            self.point = weighted_sum(combination.weights, arrays)
-            return None
-        return self._combine(combination, arrays, denoised if fused else None)
+        if self.shared:
+            return self._combine(combination, denoised)
+        if combination.keeps:
+            newest = _difference(self.point, denoised)
+            self._differences = [newest, *self._differences[: self._difference_memory]]
+        terms = [*self._sums(combination), *(self._differences[i] for i in combination.differences)]
+        self.point = weighted_sum(combination.weights, terms)
+        return None
 
     def _in_form(self, value):
         """A new array in the form of the others, all of which stop sharing if it cannot."""
@@ -89,23 +85,23 @@ class Trail:
         self.shared = False
         return value
 
-    def _room(self):
-        """Where the newest difference goes: the memory of the one that is forgotten."""
-        full = len(self._differences) == self._difference_memory
-        return self._differences[-1] if full else np.empty_like(self.x)
+    def _sums(self, combination):
+        """x, the D and the draw of a stage."""
+        draw = [self._xi] if combination.noisy else []
+        return [self.x, *(self._data[i] for i in combination.data), *draw]
 
-    def _combine(self, combination, arrays, denoised):
-        """One pass; `denoised` is given where it finds the newest difference too."""
-        out = np.empty_like(self.x)
-        combine, with_difference = _kernels(out.size >= _LARGE)
+    def _combine(self, combination, denoised):
+        """One pass; the newest difference takes the memory of the oldest."""
+        out, x = np.empty_like(self.x), self.x
+        combine, with_difference = self._kernels
         weights = combination.kernel_weights[out.dtype]
-        if denoised is None:
-            arrays += [self.x] * (5 - len(arrays))
-            finite = combine(out, weights, *arrays)
+        if combination.keeps:
+            *newer, oldest = self._differences
+            others = [*newer[::-1], x, x][:2]
+            finite = with_difference(out, oldest, weights, x, *others, self.point, denoised)
+            self._differences = [oldest, *newer]
         else:
-            newest = arrays.pop()
-            arrays += [self.x] * (4 - len(arrays))
-            finite = with_difference(out, newest, weights, *arrays, self.point, denoised)
+            finite = combine(out, weights, *[*self._sums(combination), x, x, x, x][:5])
         self.point = out
         return finite
 
@@ -115,18 +111,17 @@ def _difference(point, denoised):
         return point - denoised
 
 
+def _zeros(count, x):
+    # Three rows at least: once glibc has freed a block of that size it keeps what a walk frees, in
+    # place of handing it back and finding every page anew in the next walk.
+    block = np.empty((max(count, 3), x.size), x.dtype)
+    block[:count, :] = 0.0
+    return [*block[:count, :]]
+
+
 def _flat_view(x):
     views = _arrays.kernel_views(x)
     if views is None:
         return None
     flat = views[0].reshape(-1)
     return flat if flat.flags.writeable else flat.copy()  # one type for the kernels
-
-
-@functools.cache
-def _kernels(large):
-    from solvers.diffusion._kernels import combinations_cpu as kernels
-
-    if large:
-        return kernels.combine_chunks, kernels.combine_chunks_with_difference
-    return kernels.combine, kernels.combine_with_difference

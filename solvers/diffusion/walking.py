@@ -58,7 +58,7 @@ def walk(denoiser, x, levels, plan, *, draw=None, callback=None, progress=False,
             calls += 1
             finite = trail.advance(combination, latest, xi)
             if finite is None:
-                totals.append((i, _sum(xp, latest)))
+                totals.append((i, total_of(xp, latest)))
             elif not finite:
                 raise _failure(xp, latest, i)
         trail.start_step()
@@ -67,7 +67,7 @@ def walk(denoiser, x, levels, plan, *, draw=None, callback=None, progress=False,
         if keep:
             states.append(trail.array(trail.x))
     x = trail.array(trail.x)
-    status = 0 if trail.shared else _status(xp, x, totals)
+    status = 0 if trail.shared else status_of(xp, x, totals)
     return Walk(xp.astype(x, dtype, copy=False), calls, states, status)
 
 
@@ -98,6 +98,16 @@ def evaluate(xp, denoiser, point, sigma, dtype):
     return denoised if denoised.dtype == point.dtype else xp.astype(denoised, point.dtype)
 
 
+def in_working_precision(denoiser, x):
+    """`x` in float32 where it is a half, and its denoiser: σ announced, the output looked at."""
+    xp, dtype = _arrays.result_namespace(x), x.dtype
+
+    def checked(y, sigma):
+        return evaluate(xp, denoiser, y, sigma, dtype)
+
+    return checked, _working_precision(xp, x)
+
+
 def checked_like(xp, value, x, name):
     """`value` if it is an array of the library and shape of `x`."""
     if type(value) is not type(x) and not _is_of(xp, value):
@@ -114,7 +124,7 @@ def _is_of(xp, x):
     return _arrays.is_array(x) and _arrays.result_namespace(x) is xp
 
 
-def _sum(xp, x):
+def total_of(xp, x):
     """One cheap pass; finite only if every value is."""
     with np.errstate(over="ignore", invalid="ignore"):
         return xp.sum(_arrays.detach(x))
@@ -126,10 +136,11 @@ def _failure(xp, denoised, step):
     return FloatingPointError(f"the state left the range of {denoised.dtype} in step {step}")
 
 
-def _status(xp, x, totals):
+def status_of(xp, x, totals):
+    """0, 1 where traced, or an error that names the step; `totals` are (step, sum) on the way."""
     # A value that is not finite stays so in every later state, since 0·NaN = 0·inf = NaN: the last
     # state clears all evaluations at once.
-    total = _arrays.concrete(_sum(xp, x))
+    total = _arrays.concrete(total_of(xp, x))
     if total is None:
         return 1
     if not math.isfinite(total) and not xp.all(xp.isfinite(x)):

@@ -7,6 +7,7 @@ import pytest
 
 from mathcore import _arrays
 from solvers import (
+    coefficients,
     denoiser_from_edm,
     denoiser_from_eps,
     denoiser_from_flow,
@@ -194,3 +195,44 @@ def test_a_callback_may_replace_the_state(xp):
         assert abs(float(result.x[0, 1]) - float(plain.x[0, 1])) < 1e-12
     with pytest.raises(ValueError, match="`callback` must keep the shape"):
         sample_diffusion(denoiser, x, sigmas, callback=lambda step: step.x[0, ...])
+
+
+ADAPTERS = {
+    "eps": denoiser_from_eps,
+    "eps, vector": lambda network: denoiser_from_eps(network, scaling="ve", vector=True),
+    "v": denoiser_from_v,
+    "flow": denoiser_from_flow,
+    "edm": denoiser_from_edm,
+    "sigma vector": denoiser_from_sigma_vector,
+}
+
+
+@pytest.mark.parametrize(
+    ("adapter", "method"), [*((name, "dpmpp_2m") for name in ADAPTERS), ("eps", "ipndm_3")]
+)
+def test_a_scan_over_the_step_table(adapter, method):
+    """``jax.lax.scan``, in which σ is traced, is the loop of `sample_diffusion`."""
+    jax, kind = pytest.importorskip("jax"), "weights" if method == "dpmpp_2m" else "slopes"
+    jnp = pytest.importorskip("jax.numpy")
+
+    def network(x, time):
+        return jnp.tanh(x) + 0.1 * jnp.reshape(time, (-1,) + (1,) * (jnp.ndim(time) > 0))
+
+    denoiser, sigmas = ADAPTERS[adapter](network), sigmas_karras(6, 0.1, 9.0)
+    x = jnp.asarray(np.random.default_rng(0).standard_normal((3, 2)))
+    (stages,) = zip(*coefficients(method, sigmas), strict=True)
+    columns = [[stage.sigma, stage.decay, *getattr(stage, kind)] for stage in stages]
+
+    def step(carry, row):
+        x, history = carry
+        sigma, decay, multipliers = row[0], row[1], row[2:]
+        found = denoiser(x, sigma)
+        newest = found if kind == "weights" else (x - found) / sigma
+        history = jnp.concatenate([newest[None], history[:-1]])
+        return (decay * x + jnp.tensordot(multipliers, history, axes=1), history), None
+
+    history = jnp.zeros((len(columns[0]) - 2, *x.shape), x.dtype)
+    (scanned, _), _ = jax.jit(lambda x: jax.lax.scan(step, (x, history), jnp.asarray(columns)))(x)
+    direct = sample_diffusion(denoiser, x, sigmas, method=method, final="stop").x
+    eps = float(jnp.finfo(x.dtype).eps)
+    assert np.allclose(scanned, direct, rtol=100 * eps, atol=100 * eps)

@@ -137,6 +137,34 @@ def test_ddim_inversion_is_its_formula():
     assert np.allclose(encoded.x, expected, rtol=1e-13)
 
 
+def test_a_half_is_followed_in_float32():
+    """The denoiser sees halves, whose rounding is all that is lost."""
+    torch, seen = pytest.importorskip("torch"), set()
+
+    def denoiser(x, sigma):
+        seen.add(x.dtype)
+        return x / (1 + sigma**2)
+
+    x, sigmas = torch.tensor([[0.5, -1.0]], dtype=torch.bfloat16), sigmas_logsnr(41, 0.01, 100.0)
+    found = log_likelihood(denoiser, x, sigmas)
+    exact = -math.log(2 * math.pi) - 1.25 / 2
+    assert seen == {torch.bfloat16} and found.value.dtype == found.x.dtype == torch.bfloat16
+    assert float(found.value[0]) == pytest.approx(exact, rel=2**-6)
+
+
+@pytest.mark.parametrize("consumer", [log_likelihood, encode_diffusion])
+def test_a_denoiser_must_keep_the_shape(consumer):
+    with pytest.raises(ValueError, match=r"`denoiser` must keep the shape \(2, 3\)"):
+        consumer(lambda x, s: x[:1], np.ones((2, 3)), [2.0, 0.5])
+
+
+@pytest.mark.parametrize("consumer", [log_likelihood, encode_diffusion])
+def test_a_denoiser_that_fails_is_named_with_its_step(consumer):
+    denoiser = mixture(np)
+    with pytest.raises(FloatingPointError, match="NaN or infinity in step 1"):
+        consumer(lambda x, s: denoiser(x, s) * (np.nan if s > 0.5 else 1), POINTS, [2.0, 0.5, 0.1])
+
+
 def test_refusals():
     denoiser = mixture(np)
     with pytest.raises(ValueError, match="`sigmas` must stay above 0"):

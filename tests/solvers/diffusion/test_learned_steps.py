@@ -102,5 +102,26 @@ def test_refusals(problem_a):
         fit_mean_value(denoiser, x, [3.0, 0.0])
     with pytest.raises(ValueError, match="`teacher_steps` must be >= 1"):
         fit_mean_value(denoiser, x, [3.0, 1.0], teacher_steps=0)
-    with pytest.raises(ValueError, match="`x` must hold at least one sample"):
-        fit_mean_value(denoiser, x[:0], [3.0, 1.0])
+    for fit, options in ((fit_mean_value, {}), (fit_gits, {"n": 2})):
+        with pytest.raises(ValueError, match="`x` must hold at least one sample"):
+            fit(denoiser, x[:0], [3.0, 1.0], **options)
+
+
+def test_fits_to_halves_are_made_in_float32():
+    torch, seen = pytest.importorskip("torch"), set()
+
+    def denoiser(x, sigma):
+        seen.add(x.dtype)
+        return x / (1 + sigma**2)
+
+    x, sigmas = 5 * np.random.default_rng(0).standard_normal((20, 2)), sigmas_karras(9, 0.1, 5.0)
+    half = torch.from_numpy(x).to(torch.bfloat16)
+    assert np.array_equal(fit_gits(denoiser, half, sigmas, 4), fit_gits(denoiser, x, sigmas, 4))
+    table = fit_mean_value(denoiser, half, sigmas[::4], teacher_steps=4)
+    assert torch.float32 not in seen
+    options = {"method": "mean_value", "final": "stop", "step_table": table}
+    reached = sample_diffusion(denoiser, x, sigmas[::4], **options).x
+    exact = x * np.sqrt((1 + 0.1**2) / (1 + 5.0**2))
+    assert np.max(np.abs(reached - exact)) <= torch.finfo(torch.bfloat16).eps * np.max(
+        np.abs(exact)
+    )

@@ -267,6 +267,8 @@ def test_a_sum_that_overflows_is_no_failure():
         ([1.0, -1.0], ">= 0"),
         ([1.0, np.nan], "finite"),
         ([np.inf, 1.0], "finite"),
+        ([1e101, 1.0], "within 1e-100 to 1e100"),
+        ([1.0, 1e-101], "within 1e-100 to 1e100"),
         ([0.0], "start above 0"),
         ([], "at least 1"),
         ([[2.0, 1.0]], "vector"),
@@ -275,6 +277,13 @@ def test_a_sum_that_overflows_is_no_failure():
 def test_sigmas_are_checked(sigmas, message):
     with pytest.raises(ValueError, match=message):
         sample_diffusion(gaussian_denoiser, np.ones((1, 1)), sigmas)
+
+
+def test_the_widest_levels_have_finite_tables():
+    for method in ("heun", "dpm_3", "dpmpp_3m", "unipc_3", "deis_3", "lms_4", "ipndm_4"):
+        table = coefficients(method, [1e100, 1.0, 0.5, 1e-100, 0.0])
+        numbers = [(s.decay, *s.weights, *s.slopes) for step in table for s in step]
+        assert all(np.all(np.isfinite(row)) for row in numbers)
 
 
 def test_other_refusals():

@@ -6,7 +6,10 @@ import pytest
 from mathcore import _arrays
 from solvers import sample_diffusion, sigmas_karras
 from solvers.diffusion._kernels import combinations_cpu as kernels
+from solvers.diffusion.plans import planned
 from solvers.diffusion.state_updates import weighted_sum
+from solvers.diffusion.steps import Stage
+from solvers.diffusion.walking import walk
 
 
 def arrays(count, size, dtype):
@@ -29,13 +32,14 @@ def test_combine_is_the_weighted_sum(dtype, combine):
 @pytest.mark.parametrize(
     "combine", [kernels.combine_with_difference, kernels.combine_chunks_with_difference]
 )
-def test_the_difference_is_kept(dtype, combine):
-    *terms, point, denoised = arrays(6, 67, dtype)
+def test_the_difference_replaces_the_oldest(dtype, combine):
+    x, oldest, a, b, point, denoised = arrays(6, 67, dtype)
     weights = np.array([0.3, -1.7, 2.0, 1e-3, -0.9], dtype)
-    out, difference = np.empty_like(point), np.empty_like(point)
-    assert combine(out, difference, weights, *terms, point, denoised)
-    assert np.array_equal(difference, point - denoised)
-    assert np.array_equal(out, weighted_sum(weights, [*terms, difference]))
+    expected = weighted_sum(weights, [x, oldest, a, b, point - denoised])
+    out, room = np.empty_like(point), oldest.copy()
+    assert combine(out, room, weights, x, a, b, point, denoised)
+    assert np.array_equal(room, point - denoised)
+    assert np.array_equal(out, expected)
 
 
 @pytest.mark.small
@@ -47,9 +51,7 @@ def test_what_is_not_finite_is_reported(bad):
     with np.errstate(invalid="ignore"):  # uncompiled, NumPy's scalars warn
         assert not kernels.combine(out, weights, *terms)
         assert not kernels.combine_chunks(out, weights, *terms)
-        assert not kernels.combine_with_difference(
-            out, out.copy(), weights, *terms[:4], *terms[1:3]
-        )
+        assert not kernels.combine_with_difference(out, terms[0], weights, *terms[1:], terms[1])
 
 
 def test_chunks_join():
@@ -81,6 +83,53 @@ def test_a_model_with_parameters_stops_the_sharing(method):
     assert not free.requires_grad
     for one in (tracked.detach(), free):
         assert np.allclose(one.numpy(), sample(x, 0.5), rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("method", ["dpmpp_3m", "lms_4", "dpm_3"])
+def test_sharing_stops_on_the_way(method):
+    """The history found in shared memory serves the definition from there on."""
+    torch = pytest.importorskip("torch")
+    one, count = torch.tensor(1.0, dtype=torch.float64, requires_grad=True), iter(range(99))
+    x = torch.from_numpy(9 * np.random.default_rng(0).standard_normal((3, 2)))
+    sigmas = sigmas_karras(7, 0.1, 9.0)
+
+    def tracked_from_the_fifth(y, sigma):
+        denoised = y / (1 + sigma * sigma)
+        return one * denoised if next(count) >= 4 else denoised
+
+    partly = sample_diffusion(tracked_from_the_fifth, x, sigmas, method=method).x
+    plain = sample_diffusion(lambda y, s: y / (1 + s * s), x, sigmas, method=method).x
+    assert partly.requires_grad and not plain.requires_grad
+    assert np.allclose(partly.detach().numpy(), plain.numpy(), rtol=1e-13, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        [[Stage(2.0, 1.0, (0.5,), (-0.25,))], [Stage(1.0, 1.0, (0.2, 0.1), (-0.25, 0.1))]],
+        [[Stage(2.0, 1.0, (), (-1.0,), 0.5)], [Stage(1.0, 1.0, (), (0.0, -0.5), 0.5)]],
+        [[Stage(2.0, 1.0, (), (-0.1,))]] * 4 + [[Stage(1.0, 1.0, (), (-0.1, 0, 0, 0, 0.1))]] * 2,
+        [[Stage(2.0, 1.0, (), (-0.1,))], [Stage(1.0, 1.0, (), (0.0, -0.5))]],
+        [[Stage(2.0, 1.0, (), (0.0,)), Stage(1.0, 1.0, (), (-0.5, 0.0))]],
+    ],
+    ids=["data and differences", "noise and differences", "long memory", "not the newest", "zero"],
+)
+def test_tables_the_kernels_cannot_do(table):
+    """What no method has yet is summed as the table says, in NumPy as elsewhere."""
+    plan, x = planned(table), np.array([[3.0, -1.0]])
+    xi = np.array([[0.7, 0.1]])
+    walked = walk(lambda y, s: y / (1 + s), x, [2.0] * 9, plan, draw=lambda step, like: xi)
+    data, slopes = [], []
+    for stages in table:
+        point = x
+        for stage in stages:
+            data.insert(0, point / (1 + stage.sigma))
+            slopes.insert(0, (point - data[0]) / stage.sigma)
+            point = stage.decay * x + stage.noise * xi
+            point = point + sum(w * d for w, d in zip(stage.weights, data, strict=False))
+            point = point + sum(s * e for s, e in zip(stage.slopes, slopes, strict=False))
+        x = point
+    assert np.allclose(walked.x, x, rtol=1e-14, atol=1e-15)
 
 
 @pytest.mark.parametrize("method", ["dpmpp_2m", "lms_4"])

@@ -11,7 +11,15 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
-from solvers import sample_diffusion, scale_skips, skip_tuning  # noqa: E402
+from solvers import (  # noqa: E402
+    encode_diffusion,
+    fit_gits,
+    fit_mean_value,
+    log_likelihood,
+    sample_diffusion,
+    scale_skips,
+    skip_tuning,
+)
 from solvers.diffusion import torch_skips  # noqa: E402
 
 
@@ -230,11 +238,14 @@ def test_factors_by_noise_level(net, x):
         assert torch.equal(net(x, 0.5), halved)
 
 
-def test_every_sampler_announces_its_noise_level(x):
-    class Blind(Net):
-        def forward(self, x, c_noise):
-            return super().forward(x)
+class Blind(Net):
+    """Is not told the noise level."""
 
+    def forward(self, x, c_noise):
+        return super().forward(x)
+
+
+def test_every_sampler_announces_its_noise_level(x):
     net, sigmas, seen = Blind().requires_grad_(False), [2.0, 1.0, 0.5], []
 
     def rho(sigma):
@@ -248,6 +259,38 @@ def test_every_sampler_announces_its_noise_level(x):
         with skip_tuning(net, rho):
             result = sample_diffusion(lambda x, s: 0.1 * net(x, 0.0), x, sigmas, method=method)
         assert set(sigmas) <= set(seen) and len(seen) == result.nfe == evaluations
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning")  # its own
+@pytest.mark.parametrize(
+    "consumer",
+    [
+        lambda denoiser, x, sigmas: encode_diffusion(denoiser, x, sigmas).x,
+        lambda denoiser, x, sigmas: (
+            log_likelihood(denoiser, x, sigmas, trace="hutchinson", rng=0).value
+        ),
+        lambda denoiser, x, sigmas: fit_mean_value(denoiser, x, sigmas, teacher_steps=1),
+        lambda denoiser, x, sigmas: fit_gits(denoiser, x, sigmas, 2),
+    ],
+    ids=["encode_diffusion", "log_likelihood", "fit_mean_value", "fit_gits"],
+)
+def test_what_is_no_sampler_announces_it_too(x, consumer):
+    """A factor that looks at σ and always answers .8 does what the number .8 does."""
+    net, sigmas, seen = Blind().requires_grad_(False), [2.0, 1.0, 0.5], []
+
+    def denoiser(x, sigma):
+        return 0.1 * net(x, 0.0)
+
+    def rho(sigma):
+        seen.append(sigma)
+        return 0.8
+
+    with skip_tuning(net, rho, 0.8):
+        announced = consumer(denoiser, x, sigmas)
+    with skip_tuning(net, 0.8, 0.8):
+        fixed = consumer(denoiser, x, sigmas)
+    assert set(sigmas[:2]) <= set(seen)
+    assert np.array_equal(np.asarray(announced), np.asarray(fixed))
 
 
 def test_gradients_pass_through(net, x):
