@@ -10,7 +10,7 @@ import sys
 import array_api_compat
 import numpy as np
 
-from mathcore._gradients import masked_rounds
+from mathcore._gradients import has_tangent, masked_rounds
 
 _NUMPY = array_api_compat.array_namespace(np.empty(0))
 _NATIVE_KERNEL_DTYPES = (np.dtype("float32"), np.dtype("float64"))
@@ -343,24 +343,14 @@ def _host_view(x):
     if isinstance(x, np.ndarray):
         return x
     if array_api_compat.is_torch_array(x) and x.is_cpu:
-        if x.requires_grad:
-            if sys.modules["torch"].is_grad_enabled():
-                return None
-            x = x.detach()
-        if _has_tangent(x):
+        tracked = x.requires_grad and sys.modules["torch"].is_grad_enabled()
+        if tracked or has_tangent(x):
             return None
         try:
-            return x.numpy()
+            return (x.detach() if x.requires_grad else x).numpy()
         except (RuntimeError, TypeError):  # under torch.func, or a dtype NumPy lacks
             return None
     return None
-
-
-def _has_tangent(x):
-    """Whether torch's forward-mode differentiation is under way on `x`."""
-    forward_ad = sys.modules["torch"].autograd.forward_ad
-    inside = getattr(forward_ad, "_current_level", 0) >= 0  # unpacking costs ten times as much
-    return inside and forward_ad.unpack_dual(x).tangent is not None
 
 
 def from_kernel(view, like):
