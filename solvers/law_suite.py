@@ -10,6 +10,7 @@ from mathcore.testing import (
     denoiser_laws,
     dense_output_laws,
     deterministic_sampler_laws,
+    ensemble_laws,
     event_laws,
     general_solution_laws,
     integrator_laws,
@@ -135,3 +136,9 @@ def test_solve_ivp_events(law, xp):
         return solvers.solve_ivp(fun, t_span, y0, events=event, rtol=rtol, atol=atol).t_events[0]
 
     law(find, xp=xp)
+
+
+@parametrize_with_laws(ensemble_laws)
+def test_solve_ensemble(law):
+    """Many members, each with its own steps, on NumPy."""
+    law(solvers.solve_ensemble)

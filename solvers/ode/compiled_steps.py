@@ -6,6 +6,7 @@ import sys
 import numpy as np
 
 from mathcore import _arrays
+from solvers.ode import tableaux
 from solvers.ode.explicit_steps import stiffness_weights
 from solvers.ode.results import EVENT
 from solvers.ode.step_control import RELATIVE_SMALLEST_STEP, SMALLEST_STEP
@@ -34,8 +35,9 @@ def runs_compiled(fun, y0):
 
 
 @functools.cache
-def _arrays_of(tableau):
-    """The tableau as `advance` takes it."""
+def _arrays_of(name):
+    """The tableau as `advance` takes it; by name, since to hash its numbers takes a while."""
+    tableau = getattr(tableaux, name.upper())
     rows = (*tableau.a, tableau.b, *tableau.extra_a)
     count, width = len(tableau.b), len(tableau.dense)
     return (
@@ -67,7 +69,7 @@ def advance_compiled(p, tableau, control, run, record, switch):
     state = np.array([run.t, run.h, run.error, run.after_rejection, 0.0])
     y, f, atol = run.y.copy(), run.f.copy(), np.full(n, p.atol, np.float64)
     controls = (*control, tableau.stability, p.max_step, RELATIVE_SMALLEST_STEP, SMALLEST_STEP)
-    settings = _arrays_of(tableau), (p.rtol, atol, n), np.array(controls)
+    settings = _arrays_of(tableau.name), (p.rtol, atol, n), np.array(controls)
     work = np.empty((len(tableau.dense), n), y.dtype), np.empty_like(y)
     block, nfev, ended = _FIRST_BLOCK, 0, ROOM_ENDED
     while run.status is None and ended == ROOM_ENDED:
@@ -99,12 +101,12 @@ def _room(block, tableau, n, dtype, wanted):
 def _keep(record, run, kept, accepted):
     """Tell the record of the steps of a block, until an event ends the run."""
     times, states, polynomials = kept
-    times = times[:accepted].tolist()
     if record.plain:
-        record.extend(times, states[:accepted])
-        run.t, run.accepted = times[-1] if times else run.t, run.accepted + accepted
+        record.extend(times[:accepted], states[:accepted])
+        run.t = float(times[accepted - 1]) if accepted else run.t
+        run.accepted += accepted
         return
-    for i, t in enumerate(times):
+    for i, t in enumerate(times[:accepted].tolist()):
         stop = record.take(run.t, run.y, t, states[i], functools.partial(_row, polynomials, i))
         run.t, run.y, run.accepted = t, states[i], run.accepted + 1
         if stop:

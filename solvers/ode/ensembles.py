@@ -135,8 +135,11 @@ def solve_ensemble(
     threads; one that fails does so alone.
 
     On NumPy arrays `LANES` members go through the same instructions, each in its own lane of a
-    vector, and a lane whose member has ended takes the next one. The right-hand side is all
-    that is compiled for a new problem. It is computed in float64 and rounded to the dtype of `y0`.
+    vector, and a lane whose member has ended takes the next one. For up to eight components a step
+    is compiled anew for each right-hand side and holds it: fastest where `fun` is made of
+    ``+ - * /``, whole powers and square roots, without branches on values. If it has no roots
+    either, "rodas5p" takes its exact Jacobian, by dual numbers [4]_; by forward differences
+    elsewhere. All is computed in float64 and rounded to the dtype of `y0`.
     On torch, JAX and CuPy arrays, and where numba cannot compile `fun`, it is called with arrays:
     `t` (members,) and `y` a tuple of n of them, and the batch steps together; events are for NumPy
     alone.
@@ -149,6 +152,7 @@ def solve_ensemble(
     .. [1] Ch. Tsitouras, Comput. Math. Appl. 62 (2011) 770–775.
     .. [2] E. Hairer, S. P. Nørsett, G. Wanner, Solving Ordinary Differential Equations I (1993).
     .. [3] G. Steinebach, BIT Numer. Math. 63 (2023) 27.
+    .. [4] A. Griewank, A. Walther, Evaluating Derivatives, 2nd ed., SIAM (2008), section 3.1.
 
     Examples
     --------

@@ -170,7 +170,7 @@ def _signs(x0, num_probes, rng):
 
 
 def _derivative(fun, x0, t_span):
-    """(t, x, v) -> fun(t, x) and its derivative along v."""
+    """(t, x, v) -> fun(t, x), None where it is not known by then, and its derivative along v."""
     if _gradients.is_differentiable(x0):
         return lambda t, x, v: _gradients.directional_derivative(lambda y: fun(t, y), x, v)
     with np.errstate(all="ignore"):
@@ -194,7 +194,7 @@ def _central_difference(fun):
         xp = _arrays.result_namespace(x)
         size = xp.max(xp.abs(x), axis=-1, keepdims=True)
         h = _arrays.eps(x) ** (1 / 3) * (1 + size)
-        return fun(t, x), (fun(t, x + h * v) - fun(t, x - h * v)) / (2 * h)
+        return None, (fun(t, x + h * v) - fun(t, x - h * v)) / (2 * h)
 
     return derivative
 

@@ -133,6 +133,8 @@ def solve_ivp(
     if t_eval is not None:
         t_eval = checked_times(t_eval, problem.t0, problem.t1)
     events = checked_events(events)
+    if not _arrays.is_numpy(problem.y0):  # the rate at t0 tells whether numbers are known
+        problem = problem._replace(f0=problem.fun(problem.t0, problem.y0))
     if is_traced(problem):
         if events or dense_output or callback or progress:
             raise ValueError(

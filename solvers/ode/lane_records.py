@@ -50,6 +50,9 @@ class Functions(NamedTuple):
     rate: Any
     events: Any
     directions: Any
+    step: int = 0  # address of what `step_function` made, 0 if nothing
+    whole: bool = False  # whether that is all of a step
+    exact: bool = False  # whether Jacobians are, which only what `step_function` makes has
 
 
 class Problem(NamedTuple):
@@ -59,8 +62,9 @@ class Problem(NamedTuple):
     t_eval: Any
     rtol: float
     atol: Any
-    max_steps: int
+    max_steps: float
     switch: bool  # members found stiff are left to another method
+    numbers: Any  # t1, rtol, max_steps and atol in one array
 
 
 class Members(NamedTuple):

@@ -9,6 +9,7 @@ from solvers.ode.marching import CONTROLS, TABLEAUX
 from solvers.ode.masked_steps import RUNNING, STIFF
 
 _PROGRESS_PARTS = 20
+_MOST_UNROLLED = 8  # components; beyond, loops are as fast and sooner compiled
 
 
 def compiled_run(fun, y0, args, layout, events, progress):
@@ -27,18 +28,20 @@ def compiled_run(fun, y0, args, layout, events, progress):
             *(np.zeros(len(y0), np.int64) for _ in range(3)),
             np.array(batch.record, float),
         )
+        atol = np.array(np.broadcast_to(problem.atol, (n,)), float)
         shared = Problem(
             problem.t1,
             np.array(problem.t_eval, float),
             problem.rtol,
-            np.array(np.broadcast_to(problem.atol, (n,)), float),
-            problem.max_steps,
+            atol,
+            float(problem.max_steps),
             False,
+            np.array([problem.t1, problem.rtol, problem.max_steps, *atol], float),
         )
         for name, switch in stages:
             wanted = (members.status == RUNNING) | (members.status == STIFF)
             members = members._replace(numbers=np.flatnonzero(wanted))
-            _march(functions, name, shared._replace(switch=switch), members, progress)
+            _march(fun, layout, functions, name, shared._replace(switch=switch), members, progress)
         return batch._replace(
             t=members.t,
             y=members.y.astype(y0.dtype),
@@ -52,13 +55,16 @@ def compiled_run(fun, y0, args, layout, events, progress):
     return run
 
 
-def _march(functions, name, problem, members, progress):
+def _march(fun, layout, functions, name, problem, members, progress):
     from solvers.ode._kernels.ensemble_march import march
     from solvers.ode._kernels.ensemble_steps import NUMBERS
 
     method, table = _kernel_method(name)
     events = len(functions.directions)
     at = make_rows(members.y.shape[1], members.args.shape[1], events, method, NUMBERS)
+    whole = events == 0 and problem.t_eval.size == 0
+    step = _step(fun, functions, layout, name, at, problem.switch, whole)
+    functions = functions._replace(step=step, whole=whole and step != 0)
     for numbers in _parts(members.numbers, name, progress):
         shares = _share_count(len(numbers))
         part = members._replace(numbers=numbers)
@@ -99,6 +105,23 @@ def _lane_functions(fun, n, layout, events):
     addresses = np.array(addresses, np.int64) if isinstance(rate[1], int) else tuple(addresses)
     directions = np.array([float(getattr(event, "direction", 0.0)) for event in events])
     return Functions(rate[1], addresses, directions)
+
+
+def _step(fun, functions, layout, name, at, switch, whole):
+    """Address of the step with `fun` in it, 0 where there is none."""
+    from mathcore._vectors import COMPILED
+
+    if not COMPILED or at.n > _MOST_UNROLLED:
+        return 0
+    return _step_function(fun, functions.rate, layout, name, at, switch, whole)[1]
+
+
+@functools.lru_cache(maxsize=128)
+def _step_function(fun, address, layout, name, at, switch, whole):
+    from solvers.ode._kernels.ensemble_unrolled import step_function
+
+    method, table = _kernel_method(name)
+    return step_function(fun, address, layout, method, table, at, switch=switch, whole=whole)
 
 
 @functools.lru_cache(maxsize=128)

@@ -37,7 +37,7 @@ class Problem(NamedTuple):
     """An initial value problem and how it is to be solved, all arguments checked.
 
     ``fun(t, y)`` returns an array like `y0`, ``raw(t, y)`` what the user's function
-    ``user(t, y, *args)`` returns.
+    ``user(t, y, *args)`` returns; `f0` is ``fun(t0, y0)``, or None.
     """
 
     fun: Any
@@ -53,6 +53,7 @@ class Problem(NamedTuple):
     first_step: Any
     max_step: float
     max_steps: float
+    f0: Any = None
 
 
 class Outcome(NamedTuple):
@@ -120,7 +121,7 @@ def _advance_by(p, method, run, record, switch):
 
 def begin(p, method):
     """The run before its first step, and what that cost in evaluations."""
-    f = p.fun(p.t0, p.y0)
+    f = p.fun(p.t0, p.y0) if p.f0 is None else p.f0
     finite = math.isfinite(float(_arrays.detach(nan_unless_finite(f))))
     if not finite or p.t0 == p.t1:
         return Run(p.t0, p.y0, f, 0.0, FINISHED if finite else NOT_FINITE), 1
@@ -153,7 +154,8 @@ def _advance(p, method, stepper, run, record, switch):
         last = abs(h) * (1 + 1e-10) >= abs(p.t1 - run.t)
         h = p.t1 - run.t if last else h
         trial = stepper.attempt(run.t, run.y, run.f, h)
-        error = float(_arrays.detach(trial.error))
+        error = trial.error  # a float already where NumPy steps
+        error = error if type(error) is float else float(_arrays.detach(error))
         if not error <= 1.0:
             _reject(p, control, run, h, error)
             continue

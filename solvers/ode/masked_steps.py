@@ -16,6 +16,9 @@ from solvers.ode.step_control import (
     SMALLEST_STEP,
     STIFF_STEPS,
     combined_error,
+    first_step_size,
+    growth_after,
+    root_mean_square,
 )
 
 STIFF, RUNNING = 8, 9
@@ -73,27 +76,26 @@ def march_batch(rate, tableau, control, problem, batch):
 
 
 def begin_batch(rate, tableau, problem, batch):
-    """f and first step sizes: Hairer, Nørsett, Wanner I (1993), section II.4."""
+    """f and first step sizes."""
     xp = _arrays.result_namespace(batch.y)
     f = rate(batch.t, batch.y)
     span = problem.t1 - batch.t
-    scale = problem.atol + problem.rtol * xp.abs(batch.y)
-    size, slope = _root_mean_square(batch.y / scale), _root_mean_square(f / scale)
-    usual = (size >= 1e-5) & (slope >= 1e-5)
-    guess = xp.where(usual, 0.01 * size / xp.where(usual, slope, 1.0), 1e-6)
-    guess = xp.sign(span) * xp.minimum(guess, xp.abs(span))
-    trial = batch.y + guess[:, None] * f
-    moved = xp.where(guess == 0, xp.ones_like(guess), xp.abs(guess))
-    bend = _root_mean_square((rate(batch.t + guess, trial) - f) / scale) / moved
-    steepest = xp.maximum(slope, bend)
-    flat = steepest <= 1e-15
-    by_order = (0.01 / xp.where(flat, 1.0, steepest)) ** (1.0 / (tableau.error_order + 1))
-    refined = xp.where(flat, xp.where(1e-3 * moved > 1e-6, 1e-3 * moved, 1e-6), by_order)
-    refined = xp.minimum(xp.minimum(100 * moved, refined), xp.abs(span))
+    refined = first_step_size(
+        rate,
+        batch.t,
+        batch.y,
+        f,
+        direction=xp.sign(span),
+        order=tableau.error_order + 1,
+        rtol=problem.rtol,
+        atol=problem.atol,
+        longest=xp.abs(span),
+        traced=True,
+    )
     refined = xp.where(xp.isfinite(refined), refined, 1e-6 * xp.abs(span))
     smallest = _smallest_step(xp, batch.t)
     running = batch.status == RUNNING
-    lost = running & ~xp.isfinite(slope)
+    lost = running & ~xp.all(xp.isfinite(f), axis=-1)
     nothing, one = xp.zeros_like(batch.t), xp.ones_like(batch.t)
     return batch._replace(
         f=f,
@@ -115,10 +117,10 @@ def _explicit_step(rate, tableau, problem, now, h):
     y = now.y + column * _combined(tableau.b, k)
     k.append(rate(now.t + h, y))
     scale = problem.atol + problem.rtol * xp.maximum(xp.abs(now.y), xp.abs(y))
-    errors = [_root_mean_square(column * _combined(row, k) / scale) for row in tableau.errors]
+    errors = [root_mean_square(column * _combined(row, k) / scale) for row in tableau.errors]
     error = combined_error(errors)
-    moved = _root_mean_square(y - argument)
-    stiffness = xp.abs(h) * _root_mean_square(k[-1] - k[-2]) / xp.where(moved > 0, moved, xp.inf)
+    moved = root_mean_square(y - argument)
+    stiffness = xp.abs(h) * root_mean_square(k[-1] - k[-2]) / xp.where(moved > 0, moved, xp.inf)
     return Step(y, k[-1], error + _spoiled(xp, y, k[-1]), k, stiffness)
 
 
@@ -136,7 +138,7 @@ def _rosenbrock_step(rate, tableau, problem, now, h):
     y = now.y + _combined(tableau.b, u)
     f = rate(now.t + h, y)
     scale = problem.atol + problem.rtol * xp.maximum(xp.abs(now.y), xp.abs(y))
-    error = _root_mean_square(_combined(tableau.error, u) / scale)
+    error = root_mean_square(_combined(tableau.error, u) / scale)
     return Step(y, f, error + _spoiled(xp, y, f), u, xp.zeros_like(h))
 
 
@@ -169,7 +171,7 @@ def _take(rate, tableau, control, problem, now, h, trial):
         t=xp.where(taken, xp.where(arrived, problem.t1, now.t + h), now.t),
         y=xp.where(column, trial.y, now.y),
         f=xp.where(column, trial.f, now.f),
-        h=h * _growth(xp, control, now, error, taken),
+        h=h * growth_after(control, error, now.previous, taken, now.repeated > 0),
         previous=xp.where(taken, error, now.previous),
         repeated=xp.where(taken, 0.0 * h, 0.0 * h + 1.0),
         stiff_steps=xp.where(taken, count, now.stiff_steps),
@@ -200,20 +202,6 @@ def _status(xp, problem, after, error, taken, arrived):
     return xp.where(arrived, FINISHED, status)
 
 
-def _growth(xp, control, now, error, taken):
-    """The factor 0.9 error^{−alpha} previous^{beta} of the step size, within bounds."""
-    floor = xp.where(error > 1e-10, error, 1e-10)
-    previous = xp.where(now.previous > 1e-10, now.previous, 1e-10)
-    factor = 0.9 * xp.where(
-        taken,
-        floor**-control.alpha * previous**control.beta,
-        floor ** -(control.alpha + control.beta),
-    )
-    largest = xp.where(taken & (now.repeated == 0), 10.0 + 0 * previous, 1.0)
-    factor = xp.where(factor > largest, largest, factor)
-    return xp.where((factor > 0.2) & (error < xp.inf), factor, 0.2)
-
-
 def _saved(rate, tableau, problem, now, h, trial, taken):
     """`record` with the times of `t_eval` that the step passes, and who passes one."""
     if now.record.shape[1] == 0:
@@ -237,11 +225,6 @@ def _saved(rate, tableau, problem, now, h, trial, taken):
 
 def _combined(weights, terms):
     return sum(w * term for w, term in zip(weights, terms, strict=False) if w != 0)
-
-
-def _root_mean_square(x):
-    xp = _arrays.result_namespace(x)
-    return xp.sqrt(xp.mean(x**2, axis=-1))
 
 
 def _spoiled(xp, y, f):

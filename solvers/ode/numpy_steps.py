@@ -34,9 +34,10 @@ def numpy_stepper(tableau, fun, y0, rtol, atol):
         buffer[0], buffer[1] = y, f
         for c, total, known, stage in stages:
             stage[:] = fun(t + c * h, total(known))
-        y_new = y + b.dot(slopes)
+        y_new = y + b.dot(slopes)  # y last: one rounding of its size
         k[count] = fun(t + h, y_new)
-        return Trial(y_new, k[count].copy(), abs(h) * norm(y, y_new, errors.dot(k), k[count]), k)
+        f_new = k[count].copy()
+        return Trial(y_new, f_new, abs(h) * norm(y, y_new, errors.dot(k), f_new), k)
 
     def polynomial(t, y, h, trial):
         counts["nfev"] += len(extra)
@@ -95,7 +96,8 @@ def _squares_of_numbers(rtol, atol):
         for a, b, f, e, g in zip(
             y.tolist(), y_new.tolist(), f_new.tolist(), rows[0], rows[-1], strict=True
         ):
-            scale = atol + rtol * max(abs(a), abs(b))
+            p, q = abs(a), abs(b)
+            scale = atol + rtol * (p if p > q else q)
             p, q = e / scale, g / scale
             first += p * p + 0.0 * (b + f)
             third += q * q

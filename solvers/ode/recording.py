@@ -56,15 +56,16 @@ class Record:
         self.states.append(y)
 
     def extend(self, times, states):
-        """Keep the rows of an array of states."""
+        """Keep an array of times and one of states, row by row."""
         self._end_block()
-        self.times.extend(times)
-        self._blocks.append(states)
+        self._blocks.append((times, states))
 
     def _end_block(self):
         if self.states:
-            self._blocks.append(_arrays.result_namespace(self._y0).stack(self.states))
-            self.states = []
+            times = _arrays.from_numpy(self.times, _arrays.real_part(self._y0))
+            states = _arrays.result_namespace(self._y0).stack(self.states)
+            self._blocks.append((times, states))
+            self.times, self.states = [], []
 
     def take(self, t_old, y_old, t, y, polynomial):
         """Keep the step; True if a terminal event ended the run inside it, at ``self.end``."""
@@ -130,9 +131,10 @@ class Record:
         xp, like = _arrays.result_namespace(self._y0), self._y0
         real = _arrays.real_part(like)
         self._end_block()
-        y = xp.concat(self._blocks, axis=0) if self._blocks else _none(xp, like)
+        blocks = self._blocks or [(_arrays.from_numpy([], real), _none(xp, like))]
+        t, y = (xp.concat(parts, axis=0) for parts in zip(*blocks, strict=True))
+        y = xp.matrix_transpose(y)
         sol = DenseSolution(self._pieces, self.end) if self._pieces else None
-        t, y = _arrays.from_numpy(self.times, real), xp.matrix_transpose(y)
         if not self._events:
             return t, y, sol, None, None
         t_events = [_arrays.from_numpy([t for t, _ in kept], real) for kept in self._roots]

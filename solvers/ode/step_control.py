@@ -25,14 +25,27 @@ class Control(NamedTuple):
     beta: float
 
 
-def growth(control, error, previous, largest=max, smallest=min):
-    """The factor of the step size after a step with this error and one with the previous.
-
-    `largest` and `smallest` are those of the array library where the errors are traced.
-    """
-    error, previous = largest(error, _SMALLEST_ERROR), largest(previous, _SMALLEST_ERROR)
+def growth(control, error, previous):
+    """The factor of the step size after a step with this error and one with the previous."""
+    error, previous = max(error, _SMALLEST_ERROR), max(previous, _SMALLEST_ERROR)
     factor = _SAFETY * error**-control.alpha * previous**control.beta
-    return smallest(_LARGEST_FACTOR, largest(SMALLEST_FACTOR, factor))
+    return min(_LARGEST_FACTOR, max(SMALLEST_FACTOR, factor))
+
+
+def growth_after(control, error, previous, taken, repeated):
+    """The factor in arrays, after steps that were `taken` or not; at most 1 where `repeated`."""
+    xp = _arrays.result_namespace(error)
+    floor = xp.where(error > _SMALLEST_ERROR, error, _SMALLEST_ERROR)
+    previous = xp.where(previous > _SMALLEST_ERROR, previous, _SMALLEST_ERROR)
+    factor = _SAFETY * xp.where(
+        taken,
+        floor**-control.alpha * previous**control.beta,
+        floor ** -(control.alpha + control.beta),
+    )
+    largest = xp.where(taken & ~repeated, _LARGEST_FACTOR + 0 * previous, 1.0)
+    factor = xp.where(factor > largest, largest, factor)
+    grows = (factor > SMALLEST_FACTOR) & (error < math.inf)
+    return xp.where(grows, factor, SMALLEST_FACTOR)
 
 
 def scaled_errors(y, y_new, errors, rtol, atol):
@@ -43,18 +56,20 @@ def scaled_errors(y, y_new, errors, rtol, atol):
 
 
 def root_mean_square(x):
-    """√(Σ|xᵢ|² / n), 0 for n = 0."""
+    """√(Σ|xᵢ|² / n) over the last axis, 0 for n = 0."""
     xp = _arrays.result_namespace(x)
-    if x.shape[0] == 0:
-        return xp.sum(xp.abs(x))
-    if _arrays.is_numpy(x):
+    if x.shape[-1] == 0:
+        return xp.sum(xp.abs(x), axis=-1)
+    if _arrays.is_numpy(x) and x.ndim == 1:
         return math.sqrt(float(np.vdot(x, x).real) / x.shape[0])
-    return xp.sqrt(xp.mean(xp.abs(x) ** 2))
+    return xp.sqrt(xp.mean(xp.abs(x) ** 2, axis=-1))
 
 
 def nan_unless_finite(*vectors):
     """0, or NaN where an entry is NaN or infinite: what is added to an error rejects the step."""
     xp = _arrays.result_namespace(vectors[0])
+    if _arrays.is_numpy(vectors[0]):
+        return 0.0 if all(np.isfinite(x).all() for x in vectors) else math.nan
     return sum(xp.sum(_arrays.real_part(x) * 0) for x in vectors)
 
 
@@ -84,7 +99,8 @@ class _Numbers:
 def first_step_size(fun, t, y, f, *, direction, order, rtol, atol, longest, traced=False):
     """A first guess of |h|: Hairer, Nørsett, Wanner I (1993), section II.4.
 
-    A float, or an array where the numbers are `traced`.
+    A float, or an array where the numbers are `traced` or there is one for each member: `y` and `f`
+    (..., n), the others (...).
     """
     xp = _arrays.result_namespace(y) if traced else _Numbers
     scale = atol + rtol * abs(y)
@@ -97,7 +113,9 @@ def first_step_size(fun, t, y, f, *, direction, order, rtol, atol, longest, trac
     usual = (size >= 1e-5) & (slope >= 1e-5)
     guess = xp.where(usual, 0.01 * size / xp.where(usual, slope, 1.0 + 0 * slope), 1e-6 + 0 * size)
     guess = xp.minimum(guess, longest + 0 * guess)
-    bend = size_of(fun(t + direction * guess, y + direction * guess * f) - f) / guess
+    move = direction * guess
+    trial = y + (move[..., None] if traced else move) * f
+    bend = size_of(fun(t + move, trial) - f) / guess
     steepest = xp.maximum(slope, bend)
     flat = steepest <= 1e-15
     by_order = (0.01 / xp.where(flat, 1.0 + 0 * steepest, steepest)) ** (1.0 / order)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from mathcore import _arrays
 from solvers.ode.marching import CONTROLS, TABLEAUX, explicit_choice, make_stepper
 from solvers.ode.results import EXHAUSTED, FINISHED, NOT_FINITE, UNDERFLOW, OdeResult
-from solvers.ode.step_control import SMALLEST_FACTOR, Control, first_step_size, growth
+from solvers.ode.step_control import first_step_size, growth_after
 
 MAX_STEPS = 4096
 _GOING_ON = 100
@@ -35,9 +35,9 @@ class _Choice(NamedTuple):
 
 def is_traced(problem):
     """Whether the values of the right-hand side cannot be known."""
-    if _arrays.is_numpy(problem.y0):
+    if problem.f0 is None:
         return False
-    f = _arrays.detach(problem.fun(problem.t0, problem.y0))
+    f = _arrays.detach(problem.f0)
     xp = _arrays.result_namespace(f)
     return _arrays.concrete(xp.sum(xp.abs(f))) is None
 
@@ -95,7 +95,7 @@ def _chosen_steps(p, method, most):
 
 def _start(p, fun, method, most):
     xp, real = _arrays.result_namespace(p.y0), _arrays.real_part(p.y0)
-    f = fun(p.t0, p.y0)
+    f = _arrays.detach(p.f0)
     zero = xp.sum(_arrays.real_part(f) * 0)
     forward, longest = (1.0 if p.t1 >= p.t0 else -1.0), min(p.max_step, abs(p.t1 - p.t0))
     if p.first_step is None:
@@ -146,7 +146,7 @@ def _tried(p, stepper, control, s, most):
     taken = xp.logical_and(finite, trial.error <= 1.0)
     end = xp.where(last, p.t1 + 0 * s.t, s.t + h)
     error = xp.where(finite, trial.error, xp.ones_like(trial.error))
-    h_next = h * _factor(xp, control, s, error, taken, finite)
+    h_next = h * growth_after(control, trial.error, s.error, taken, s.after_rejection)
     at = xp.logical_and(xp.arange(most) == s.accepted, taken)
     accepted = s.accepted + xp.astype(taken, xp.int32)
     rejected = s.rejected + xp.astype(xp.logical_not(taken), xp.int32)
@@ -172,17 +172,6 @@ def _tried(p, stepper, control, s, most):
     )
 
 
-def _factor(xp, control, s, error, taken, finite):
-    """The factor of the step size after a step that was tried."""
-    bounds = {"largest": xp.maximum, "smallest": xp.minimum}
-    after = growth(control, error, s.error, **bounds)
-    after = xp.where(s.after_rejection, xp.minimum(after, 1.0 + 0 * after), after)
-    total = Control(control.alpha + control.beta, 0.0)
-    again = xp.minimum(growth(total, error, 1.0 + 0 * error, **bounds), 1.0 + 0 * error)
-    again = xp.where(finite, again, SMALLEST_FACTOR + 0 * again)
-    return xp.where(taken, after, again)
-
-
 def _repeated_steps(p, method, chosen, times, most):
     """Take the chosen steps, on the tape; the last state and those at `times`, NaN if not met."""
     xp, stepper = _arrays.result_namespace(p.y0), make_stepper(method, p)
@@ -200,6 +189,6 @@ def _repeated_steps(p, method, chosen, times, most):
         powers = xp.astype(theta[:, None] ** (1.0 + xp.arange(q.shape[0])), q.dtype)
         return trial.y, trial.f, xp.where(inside[:, None], y + powers @ q, saved)
 
-    state = (p.y0, p.fun(p.t0, p.y0), saved)
+    state = (p.y0, p.f0, saved)
     y, _, saved = _arrays.repeat(chosen.accepted, body, state, at_most=most)
     return y, saved

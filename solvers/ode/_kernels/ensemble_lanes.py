@@ -170,3 +170,28 @@ def _make_call():
 
 
 call_lanes = _make_call()
+
+
+def _make_call_step():
+    """``call_step(function, v, numbers)``: ``function(v, numbers) -> bool``, both arrays."""
+    from numba.core import types
+    from numba.core.cgutils import ir
+    from numba.extending import intrinsic
+
+    @intrinsic
+    def call_step(context, address, v, numbers):
+        def generate(context, builder, signature, arguments):
+            places = [
+                context.make_array(kind)(context, builder, array).data
+                for kind, array in zip(signature.args[1:], arguments[1:], strict=True)
+            ]
+            result = context.get_value_type(types.boolean)
+            kind = ir.FunctionType(result, [place.type for place in places])
+            return builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), places)
+
+        return types.boolean(types.intp, v, numbers), generate
+
+    return call_step
+
+
+call_step = _make_call_step()

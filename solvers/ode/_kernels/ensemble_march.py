@@ -6,7 +6,7 @@ import numba
 import numpy as np
 
 from mathcore._compile import kernel
-from solvers.ode._kernels.ensemble_lanes import call_lanes
+from solvers.ode._kernels.ensemble_lanes import call_lanes, call_step
 from solvers.ode._kernels.ensemble_steps import (
     ACCEPTED,
     END,
@@ -32,10 +32,11 @@ from solvers.ode._kernels.ensemble_steps import (
     T,
     estimate_error,
     estimate_stiffness,
+    exp2,
     explicit_step,
     extra_stages,
     interpolate,
-    power,
+    log2,
     rosenbrock_step,
 )
 from solvers.ode._kernels.ensemble_vectors import LANES, any_lane, load, store, where
@@ -60,6 +61,8 @@ def _march_share(functions, method, table, at, problem, members, share, shares):
     events = len(functions.directions)
     v = np.zeros((at.end, LANES))
     v[MEMBER] = _NO_MEMBER
+    for lane in range(LANES):  # an idle lane computes too: not where `fun` is not defined
+        _enter(members, v, at, lane, members.numbers[share])
     queue = share
     going = 0
     while going or queue < members.numbers.size:
@@ -70,7 +73,13 @@ def _march_share(functions, method, table, at, problem, members, share, shares):
         going = _collect(members, v, at)
         ended = going == 0
         while not ended:
-            _attempt(functions, method, table, problem, v, at)
+            if functions.whole:
+                ended = call_step(functions.step, v, problem.numbers)
+                continue
+            if functions.step != 0:
+                call_step(functions.step, v, problem.numbers)
+            else:
+                _attempt(functions, method, table, problem, v, at)
             if events > 0:
                 _find_events(functions, method, table, v, at)
             if problem.t_eval.size > 0:
@@ -93,13 +102,19 @@ def _fill(members, v, at, queue, shares):
         v[MEMBER, lane], v[STATUS, lane] = m, RUNNING
         v[ACCEPTED, lane], v[REJECTED, lane] = members.accepted[m], members.rejected[m]
         v[SAVED, lane], v[EVALUATIONS, lane] = members.saved[m], members.nfev[m] + 2
-        v[STIFF_STEPS, lane], v[REPEATED, lane], v[PREVIOUS, lane] = 0.0, 0.0, 1.0
-        v[T, lane], v[H, lane] = members.t[m], 0.0
-        for i in range(at.n):
-            v[at.y + i, lane] = members.y[m, i]
-        for i in range(members.args.shape[1]):
-            v[at.args + i, lane] = members.args[m, i]
+        v[STIFF_STEPS, lane], v[REPEATED, lane], v[PREVIOUS, lane] = 0.0, 0.0, 0.0
+        _enter(members, v, at, lane, m)
     return queue
+
+
+@kernel()
+def _enter(members, v, at, lane, m):
+    """Time, state and arguments of member m."""
+    v[T, lane], v[H, lane] = members.t[m], 0.0
+    for i in range(at.n):
+        v[at.y + i, lane] = members.y[m, i]
+    for i in range(members.args.shape[1]):
+        v[at.args + i, lane] = members.args[m, i]
 
 
 @kernel()
@@ -191,7 +206,7 @@ def _attempt(functions, method, table, problem, v, at):
     cost = float(method.stages)
     if method.implicit:
         rosenbrock_step(functions.rate, method, table, v, at)
-        cost += at.n + 1.0
+        cost += 0.0 if functions.exact else at.n + 1.0
     else:
         explicit_step(functions.rate, method, table, v, at)
     estimate_error(method, table, v, at, problem.rtol, problem.atol)
@@ -231,12 +246,11 @@ def _take(method, problem, v, at):
     h = h * growth
     store(v, T, t)
     store(v, H, h)
-    store(v, PREVIOUS, where(taken, error, load(v, PREVIOUS)))
     store(v, REPEATED, where(taken, 0.0, 1.0))
     steps = load(v, ACCEPTED) + load(v, REJECTED)
     smallest = where(_TEN_ULP * abs(t) > _TINY, _TEN_ULP * abs(t), _TINY)
     small = ~taken & (abs(h) < smallest)
-    status = where(steps >= float(problem.max_steps), _EXHAUSTED, RUNNING)
+    status = where(steps >= problem.max_steps, _EXHAUSTED, RUNNING)
     status = where(small, where(error < np.inf, _UNDERFLOW, _NOT_FINITE), status)
     if problem.switch:
         status = where(load(v, STIFF_STEPS) >= float(_STIFF_STEPS), STIFF, status)
@@ -249,17 +263,17 @@ def _take(method, problem, v, at):
 @kernel()
 def _growth(method, v):
     """The factor 0.9 error^{−alpha} previous^{beta} of the step size, within bounds."""
-    error, previous, taken = load(v, ERROR), load(v, PREVIOUS), load(v, TAKEN) > 0.0
-    clipped = where(error > 1e-10, where(error < 1e300, error, 1e300), 1e-10)
-    alpha = where(taken, -method.alpha, -(method.alpha + method.beta))
-    factor = 0.9 * power(clipped, alpha)
-    if method.beta != 0.0:
-        before = power(where(previous > 1e-10, previous, 1e-10), 0.0 * error + method.beta)
-        factor = where(taken, factor * before, factor)
+    square, taken = load(v, ERROR), load(v, TAKEN) > 0.0
+    clipped = where(square > 1e-20, where(square < 1e300, square, 1e300), 1e-20)
+    now, before = 0.5 * log2(clipped), load(v, PREVIOUS)
+    alpha = where(taken, method.alpha, method.alpha + method.beta)
+    z = where(taken, method.beta * before, 0.0) - alpha * now
+    store(v, PREVIOUS, where(taken, now, before))
+    factor = 0.9 * exp2(z)
     largest = where(taken & (load(v, REPEATED) == 0.0), 10.0, 1.0)
     factor = where(factor > largest, largest, factor)
     factor = where(factor > 0.2, factor, 0.2)
-    return where(error < np.inf, factor, 0.2)
+    return where(square < np.inf, factor, 0.2)
 
 
 # --- between the steps --------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from solvers.ode._kernels.ensemble_vectors import (
     store,
     two_to,
     where,
+    zeros,
 )
 
 T, H, STAGE_T, THETA, ERROR, PREVIOUS, STIFFNESS = range(7)
@@ -27,13 +28,13 @@ NUMBERS = 22
 _ROOT_EPS = float(np.sqrt(np.finfo(np.float64).eps))
 _ROUNDING = 6755399441055744.0  # 1.5·2⁵²: adding it rounds to an integer
 _LOG2_SERIES = np.array([2 / np.log(2) / (2 * k + 1) for k in range(8)])  # of (x − 1)/(x + 1)
-_EXP2_SERIES = np.cumprod([1.0] + [np.log(2) / k for k in range(1, 11)])
+_EXP2_SERIES = np.cumprod([1.0] + [np.log(2) / k for k in range(1, 12)])
 
 
 @kernel(inline="always")
 def _weighted_sum(v, first, n, table, weights, count):
     """Σ_{j<count} weights_j k_j in one component; a weight of 0 leaves its stage unread."""
-    total = 0.0 * load(v, T)
+    total = zeros()
     for j in range(count):
         if table[weights, j] != 0.0:
             total = total + table[weights, j] * load(v, first + j * n)
@@ -202,7 +203,7 @@ def _solve(v, at, b):
 
 @kernel()
 def estimate_error(method, table, v, at, rtol, atol):
-    """ERROR: that of the step relative to the tolerance; NaN where y₁ or f there is not finite."""
+    """ERROR: squared, relative to the tolerance; NaN where y₁ or f there is not finite."""
     n, last = at.n, method.stages + 1
     scale = load(v, H)
     if method.implicit:
@@ -219,9 +220,10 @@ def estimate_error(method, table, v, at, rtol, atol):
             third = third + error * error
         spoiled = spoiled + 0.0 * w + 0.0 * load(v, at.f_new + i)
     total = total * (1.0 / n)
-    both = total + (0.01 / n) * third
-    combined = total / square_root(both)
-    store(v, ERROR, spoiled + where(both == 0.0, 0.0, combined))
+    if method.pair:  # eq. (II.10.17) of Hairer, Nørsett, Wanner I
+        both = total + (0.01 / n) * third
+        total = where(both == 0.0, 0.0, total * (total / both))
+    store(v, ERROR, spoiled + total)
 
 
 @kernel()
@@ -244,20 +246,27 @@ def interpolate(method, table, v, at, out):
 
 
 @kernel()
-def power(x, exponents):
-    """x^exponents to about 1e-11, each x positive and normal."""
+def log2(x):
+    """To about 1e-13, each x positive and normal."""
     m, whole = mantissa(x), exponent(x)
     large = m > 1.4142135623730951
     m, whole = where(large, 0.5 * m, m), where(large, whole + 1.0, whole)
     s = (m - 1.0) / (m + 1.0)
-    square, total = s * s, 0.0 * s
-    for c in range(7, -1, -1):
-        total = total * square + _LOG2_SERIES[c]
-    z = exponents * (s * total + whole)
-    z = where(z > -1000.0, z, -1000.0)
-    z = where(z < 1000.0, z, 1000.0)
+    return s * _series(s * s, _LOG2_SERIES) + whole
+
+
+@kernel()
+def exp2(z):
+    """To about 1e-13 of it, each |z| < 1000."""
     n = (z + _ROUNDING) - _ROUNDING
-    z, total = z - n, 0.0 * z
-    for c in range(10, -1, -1):
-        total = total * z + _EXP2_SERIES[c]
-    return two_to(n) * total
+    return two_to(n) * _series(z - n, _EXP2_SERIES)
+
+
+@kernel()
+def _series(x, coefficients):
+    """Σ c_k x^k, an even number of them: the even powers beside the odd ones."""
+    square, even, odd = x * x, zeros(), zeros()
+    for k in range(len(coefficients) - 2, -1, -2):
+        even = even * square + coefficients[k]
+        odd = odd * square + coefficients[k + 1]
+    return odd * x + even

@@ -5,10 +5,17 @@ many arrays might overlap. Here a `load` is a vector, and ``+ - * /``, compariso
 below take vectors and numbers. With NUMBA_DISABLE_JIT=1 it is a NumPy array of shape (LANES,).
 """
 
+import math
+
 import numpy as np
 from numba.core import types
 from numba.core.cgutils import ir
-from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
+from numba.core.typing.templates import (
+    AbstractTemplate,
+    ConcreteTemplate,
+    infer_global,
+    signature,
+)
 from numba.core.utils import BINOPS_TO_OPERATORS as _BINARY
 from numba.core.utils import UNARY_BUITINS_TO_OPERATORS as _UNARY
 from numba.extending import intrinsic, lower_builtin, models, register_model
@@ -49,7 +56,7 @@ class _MaskModel(models.PrimitiveModel):
         super().__init__(manager, kind, _BITS)
 
 
-_VECTOR, _MASK, _NUMBER = Vector(), Mask(), types.float64
+VECTOR, _MASK, _NUMBER = Vector(), Mask(), types.float64
 
 
 # --- operators ----------------------------------------------------------------------------------
@@ -94,21 +101,53 @@ def _absolute(builder, x):
     return builder.bitcast(cleared, _REAL)
 
 
-_PAIRS = ((_VECTOR, _VECTOR), (_VECTOR, _NUMBER), (_NUMBER, _VECTOR))
-_operation(_BINARY["+"], _VECTOR, _arithmetic("fadd"), *_PAIRS)
-_operation(_BINARY["-"], _VECTOR, _arithmetic("fsub"), *_PAIRS)
-_operation(_BINARY["*"], _VECTOR, _arithmetic("fmul"), *_PAIRS)
-_operation(_BINARY["/"], _VECTOR, _arithmetic("fdiv"), *_PAIRS)
-_operation(_BINARY["<"], _MASK, _comparison("<"), *_PAIRS)
-_operation(_BINARY["<="], _MASK, _comparison("<="), *_PAIRS)
-_operation(_BINARY[">"], _MASK, _comparison(">"), *_PAIRS)
-_operation(_BINARY[">="], _MASK, _comparison(">="), *_PAIRS)
-_operation(_BINARY["=="], _MASK, _comparison("=="), *_PAIRS)
-_operation(_BINARY["&"], _MASK, lambda builder, x, y: builder.and_(x, y), (_MASK, _MASK))
-_operation(_BINARY["|"], _MASK, lambda builder, x, y: builder.or_(x, y), (_MASK, _MASK))
-_operation(_UNARY["~"], _MASK, lambda builder, x: builder.not_(x), (_MASK,))
-_operation(_UNARY["-"], _VECTOR, lambda builder, x: builder.fneg(x), (_VECTOR,))
-_operation(abs, _VECTOR, _absolute, (_VECTOR,))
+_ARITHMETIC = {"+": "add", "-": "sub", "*": "mul", "/": "truediv"}
+_COMPARISONS = {"<": "lt", "<=": "le", ">": "gt", ">=": "ge", "==": "eq"}
+_EMITTED = {  # name of the operator's method: what it emits
+    **{name: _arithmetic("f" + name[-3:]) for name in _ARITHMETIC.values()},
+    **{name: _comparison(symbol) for symbol, name in _COMPARISONS.items()},
+    "and": lambda builder, x, y: builder.and_(x, y),
+    "or": lambda builder, x, y: builder.or_(x, y),
+    "invert": lambda builder, x: builder.not_(x),
+    "neg": lambda builder, x: builder.fneg(x),
+    "abs": _absolute,
+}
+_PAIRS = ((VECTOR, VECTOR), (VECTOR, _NUMBER), (_NUMBER, VECTOR))
+for _symbol, _name in _ARITHMETIC.items():
+    _operation(_BINARY[_symbol], VECTOR, _EMITTED[_name], *_PAIRS)
+for _symbol, _name in _COMPARISONS.items():
+    _operation(_BINARY[_symbol], _MASK, _EMITTED[_name], *_PAIRS)
+_operation(_BINARY["&"], _MASK, _EMITTED["and"], (_MASK, _MASK))
+_operation(_BINARY["|"], _MASK, _EMITTED["or"], (_MASK, _MASK))
+_operation(_UNARY["~"], _MASK, _EMITTED["invert"], (_MASK,))
+_operation(_UNARY["-"], VECTOR, _EMITTED["neg"], (VECTOR,))
+_operation(abs, VECTOR, _absolute, (VECTOR,))
+
+
+def _whole_power(builder, x, exponent):
+    """x^exponent by repeated squares, exponent >= 1."""
+    if exponent == 1:
+        return x
+    root = _whole_power(builder, x, exponent // 2)
+    square = builder.fmul(root, root, flags=_FLAGS)
+    return builder.fmul(square, x, flags=_FLAGS) if exponent % 2 else square
+
+
+@infer_global(_BINARY["**"])
+class _Powers(AbstractTemplate):
+    def generic(self, kinds, _):
+        x, exponent = kinds
+        literal = x is VECTOR and isinstance(exponent, types.IntegerLiteral)
+        if literal and exponent.literal_value != 0:
+            return signature(VECTOR, x, exponent)
+        return None
+
+
+@lower_builtin(_BINARY["**"], VECTOR, types.IntegerLiteral)
+def _lower_power(context, builder, sig, arguments):
+    exponent = sig.args[1].literal_value
+    found = _whole_power(builder, arguments[0], abs(exponent))
+    return found if exponent > 0 else builder.fdiv(_all(_REAL, 1.0), found, flags=_FLAGS)
 
 
 # --- functions ----------------------------------------------------------------------------------
@@ -121,7 +160,7 @@ def _place(context, builder, kind, array, row):
 
 
 def _kind(argument):
-    return _VECTOR if isinstance(argument, Vector) else _NUMBER
+    return VECTOR if isinstance(argument, Vector) else _NUMBER
 
 
 @intrinsic
@@ -131,7 +170,7 @@ def load(context, x, row):
     def generate(context, builder, sig, arguments):
         return builder.load(_place(context, builder, sig.args[0], *arguments), align=8)
 
-    return _VECTOR(x, types.intp), generate
+    return VECTOR(x, types.intp), generate
 
 
 @intrinsic
@@ -155,18 +194,24 @@ def where(context, condition, x, y):
         pairs = zip(sig.args[1:], arguments[1:], strict=True)
         return builder.select(arguments[0], *(_widened(builder, kind, v) for kind, v in pairs))
 
-    return _VECTOR(_MASK, _kind(x), _kind(y)), generate
+    return VECTOR(_MASK, _kind(x), _kind(y)), generate
 
 
 @intrinsic
 def any_lane(context, mask):
     """Whether the mask is true in some lane."""
+    return types.boolean(_MASK), lambda context, builder, sig, values: _some(builder, *values)
 
-    def generate(context, builder, sig, arguments):
-        packed = builder.bitcast(arguments[0], ir.IntType(LANES))
-        return builder.icmp_unsigned("!=", packed, packed.type(0))
 
-    return types.boolean(_MASK), generate
+def _some(builder, mask):
+    packed = builder.bitcast(mask, ir.IntType(LANES))
+    return builder.icmp_unsigned("!=", packed, packed.type(0))
+
+
+@intrinsic
+def zeros(context):
+    """A vector of zeros."""
+    return VECTOR(), lambda context, builder, sig, values: _all(_REAL, 0.0)
 
 
 def _function(emit):
@@ -174,7 +219,7 @@ def _function(emit):
 
     @intrinsic
     def call(context, x):
-        return _VECTOR(_VECTOR), lambda context, builder, sig, values: emit(builder, *values)
+        return VECTOR(VECTOR), lambda context, builder, sig, values: emit(builder, *values)
 
     return call
 
@@ -204,9 +249,70 @@ def _two_to(builder, n):
 
 
 square_root = _function(_square_root)
+for _symbol in (math.sqrt, np.sqrt):
+    _operation(_symbol, VECTOR, _square_root, (VECTOR,))
 mantissa = _function(_mantissa)  # in [1, 2), of a positive normal number
 exponent = _function(_exponent)
 two_to = _function(_two_to)  # of an integer in range
+
+
+# --- vectors of code that is being generated ----------------------------------------------------
+
+
+class Traced:
+    """A vector, or a mask, in the making: operators emit their instructions."""
+
+    __array_ufunc__ = None  # NumPy's numbers leave their operators to this class
+    __hash__ = None
+
+    def __init__(self, builder, value):
+        self.builder, self.value = builder, value
+
+    @classmethod
+    def of(cls, builder, value):
+        """Of a vector in the making, an instruction with a vector or number, or a number."""
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, ir.Value):
+            kind = VECTOR if value.type == _REAL else _NUMBER
+            return cls(builder, _widened(builder, kind, value))
+        return cls(builder, _all(_REAL, float(value)))
+
+    def __bool__(self):
+        raise TypeError("lanes are neither true nor false together")
+
+    @classmethod
+    def load(cls, builder, place):
+        return cls(builder, builder.load(builder.bitcast(place, _REAL.as_pointer()), align=8))
+
+    def store(self, place):
+        place = self.builder.bitcast(place, _REAL.as_pointer())
+        self.builder.store(self.value, place, align=8)
+
+
+def _method(emit, swapped=False):
+    """``emit(builder, *vectors)`` as a method."""
+
+    def call(self, *others):
+        values = [Traced.of(self.builder, x).value for x in (self, *others)]
+        return Traced(self.builder, emit(self.builder, *values[:: -1 if swapped else 1]))
+
+    return call
+
+
+for _name, _emit in _EMITTED.items():
+    setattr(Traced, f"__{_name}__", _method(_emit))
+for _name in _ARITHMETIC.values():
+    setattr(Traced, f"__r{_name}__", _method(_EMITTED[_name], swapped=True))
+TRACED_FUNCTIONS = {
+    "square_root": _method(_square_root),
+    "mantissa": _method(_mantissa),
+    "exponent": _method(_exponent),
+    "two_to": _method(_two_to),
+    "where": _method(lambda builder, mask, x, y: builder.select(mask, x, y)),
+    "any_lane": lambda mask: _some(mask.builder, mask.value),
+    "zeros": lambda: 0.0,
+}
 
 
 # --- plain twins, for NUMBA_DISABLE_JIT=1 ---------------------------------------------------------
@@ -223,4 +329,5 @@ def _plain_store(x, row, value):
 if not COMPILED:
     load, store, where, square_root = _plain_load, _plain_store, np.where, np.sqrt
     mantissa, exponent = lambda x: 2 * np.frexp(x)[0], lambda x: np.frexp(x)[1] - 1.0
+    zeros = lambda: np.zeros(LANES)  # noqa: E731
     two_to, any_lane = lambda n: np.ldexp(1.0, n.astype(np.int64)), lambda mask: bool(mask.any())

@@ -112,10 +112,8 @@ def _reject(h, error, run, control):
 
 
 @kernel()
-def _found_stiff(tableau, work, accepted, run, control):
-    """Fifteen steps near the border of stability; looked at now and then until the first one."""
-    if run[4] == 0.0 and accepted % _LOOK_EVERY:
-        return False
+def _found_stiff(tableau, work, run, control):
+    """Fifteen steps near the border of stability."""
     stiff = stiffness(tableau, work) > 0.9 * control[2]
     run[4] = run[4] + 1 if stiff else max(0.0, run[4] - 2)
     return run[4] >= _STIFF_STEPS
@@ -141,7 +139,7 @@ def advance(fun, args, t_end, switch, tableau, tolerance, control, run, y, f, wo
     updated, as are `y` and `f`. ``work``: the stages and a vector. ``kept``: times, states,
     polynomials, filled, and the steps that may be tried. Returns status, accepted, rejected.
     """
-    c, a, count = tableau[0], tableau[1], tableau[5]
+    c, a, errors, count = tableau[0], tableau[1], tableau[3], tableau[5]
     k, argument = work
     times, states, polynomials, attempts = kept
     accepted, rejected, n, y_new = 0, 0, tolerance[2], y.copy()
@@ -157,14 +155,15 @@ def advance(fun, args, t_end, switch, tableau, tolerance, control, run, y, f, wo
         _stages(fun, args, t, y, h, c, a, k, argument, first, after, n)
         for i in range(n):
             y_new[i] = argument[i]
-        error = _error(y, y_new, h, tableau[3], k, tolerance)
+        error = _error(y, y_new, h, errors, k, tolerance)
         if not error <= 1.0:
             rejected += 1
             status = _reject(h, error, run, control)
             if status != ROOM_ENDED:
                 return status, accepted, rejected
             continue
-        if switch and _found_stiff(tableau, work, accepted, run, control):
+        look = switch and (run[4] > 0.0 or accepted % _LOOK_EVERY == 0)  # until the first, seldom
+        if look and _found_stiff(tableau, work, run, control):
             return STIFF, accepted, rejected
         if len(polynomials):
             _stages(fun, args, t, y, h, c, a, k, argument, after, len(k), n)

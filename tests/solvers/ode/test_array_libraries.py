@@ -108,3 +108,16 @@ def test_laws(method):
                 one(function, dtype=dtype)
     for one in event_laws:
         one(find)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("library", ["numpy", "array_api_strict"])
+def test_every_evaluation_is_counted(library, method):
+    xp, calls = pytest.importorskip(library), []
+
+    def fun(t, y):
+        calls.append(t)
+        return lotka_volterra(t, y, 1.5)
+
+    result = solve_ivp(fun, (0, 1), xp.ones(2, dtype=xp.float64), method=method)
+    assert result.nfev == len(calls)

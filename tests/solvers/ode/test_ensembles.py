@@ -2,15 +2,18 @@
 
 import functools
 import importlib
+import math
 
 import array_api_strict
 import numpy as np
 import pytest
+import scipy.linalg
 
 from mathcore import _arrays
 from mathcore.testing import parametrize_with_laws
 from mathcore.testing.ensemble_laws import ensemble_laws
 from solvers import solve_ensemble
+from solvers.ode import lane_steps
 
 METHODS = ["tsit5", "dop853", "rodas5p", "auto"]
 
@@ -48,9 +51,10 @@ def starts(*state, members=1):
 # --- laws
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", METHODS[:3])
 @parametrize_with_laws(ensemble_laws)
 def test_laws_on_numpy(law, method):
+    """Those of "auto" are in the law suite."""
     law(functools.partial(solve_ensemble, method=method))
 
 
@@ -86,8 +90,10 @@ def test_definition_under_jit():
 
 @pytest.mark.small
 @pytest.mark.parametrize("method", METHODS)
-def test_kernel_is_the_definition(method):
+def test_kernel_is_the_definition(method, monkeypatch):
     """Equal step by step; Rodas5P up to the rounding of its difference quotients."""
+    if method == "rodas5p":  # what is unrolled has exact Jacobians
+        monkeypatch.setattr(lane_steps, "_MOST_UNROLLED", 0)
     mu, times = np.array([1.0, 3.0, 20.0]), np.array([0.0, 0.05, 0.1])
     for t_eval in (None, times):
         kernel, definition = (
@@ -107,6 +113,65 @@ def test_kernel_is_the_definition(method):
             if not isinstance(one, str):
                 assert np.abs(one - _arrays.to_numpy(other)).max() <= bound
         assert kernel.message == definition.message
+
+
+def branching(t, y, mu):
+    """Takes no vectors: called member by member."""
+    if t < 0:
+        return 0.0, -mu
+    return y[1], math.sin(t) - mu * y[0]
+
+
+@pytest.mark.parametrize("fun", [van_der_pol, branching])
+@pytest.mark.parametrize("method", ["tsit5", "rodas5p"])
+def test_unrolled_steps_are_the_loops(fun, method, monkeypatch):
+    """Rodas5P up to the tolerance: rounding of difference quotients changes the step sizes."""
+    mu, times = np.array([1.0, 3.0, 20.0]), np.linspace(0, 0.2, 5)
+    settings = {"args": (mu,), "method": method, "rtol": 1e-5}
+    event = {"events": lambda t, y, mu: y[0] - 1.95}
+    for more in ({}, {"t_eval": times, **event}):
+        solve = functools.partial(
+            solve_ensemble, fun, (0.0, 0.2), starts(2.0, 0.0, members=3), **settings, **more
+        )
+        unrolled = solve()
+        with monkeypatch.context() as patch:
+            patch.setattr(lane_steps, "_MOST_UNROLLED", 0)
+            looped = solve()
+        largest = np.nanmax(np.abs(looped.y)) * looped.n_accepted.max()
+        bound = 1e-5 * largest if method == "rodas5p" else 1e-12
+        assert np.nanmax(np.abs(unrolled.y - looped.y)) <= bound
+        assert np.array_equal(np.isnan(unrolled.y), np.isnan(looped.y))
+        assert np.abs(unrolled.t_reached - looped.t_reached).max() <= bound
+        assert unrolled.message == looped.message
+        assert method == "rodas5p" or np.array_equal(unrolled.nfev, looped.nfev)
+
+
+def test_powers_and_roots_in_lanes():
+    """y' = −y² is 1/(1 + t), y' = 2√y is (1 + t)², y' = −1/(2y) is √(4 − t) from 2."""
+
+    def fun(t, y):
+        return -(y[0] ** 2), 2 * np.sqrt(y[1]), -(y[2] ** -1) / 2, y[3] ** 1 * math.sqrt(y[0])
+
+    y = solve_ensemble(fun, (0, 3), starts(1.0, 1.0, 2.0, 1.0), rtol=1e-9).y
+    expected = [1 / 4, 16.0, 1.0, np.exp(2.0)]  # the last: ∫ (1 + t)^{−1/2} = 2
+    assert np.abs(y / expected - 1).max() < 1e-7
+
+
+def test_many_components():
+    """A wave through a ring; more components than a step is unrolled for."""
+    n = 12
+
+    def fun(t, y):
+        return (
+            y[11] - y[0], y[0] - y[1], y[1] - y[2], y[2] - y[3], y[3] - y[4], y[4] - y[5],
+            y[5] - y[6], y[6] - y[7], y[7] - y[8], y[8] - y[9], y[9] - y[10], y[10] - y[11],
+        )  # fmt: skip
+
+    y0 = np.random.default_rng(0).normal(size=(3, n))
+    exact = scipy.linalg.expm(2.0 * (np.roll(np.eye(n), 1, axis=0) - np.eye(n)))
+    for method in ("dop853", "rodas5p"):
+        y = solve_ensemble(fun, (0, 2), y0, method=method, rtol=1e-8).y
+        assert np.abs(y - y0 @ exact.T).max() < 1e-6
 
 
 def test_members_are_the_same_in_any_batch_and_on_any_threads():
@@ -178,6 +243,16 @@ def test_stiff_problems(fun, args, y0, end, expected, atol, method):
     assert np.abs(result.y[0] / expected - 1).max() < 1e-6
 
 
+def test_exact_jacobians_keep_long_stiff_runs_short():
+    """With difference quotients this takes 716 steps."""
+    result = solve_ensemble(
+        robertson, (0, 1e11), starts(1.0, 0.0, 0.0), args=(0.04,), method="rodas5p", atol=1e-22
+    )
+    expected = (0.2083340149701255e-7, 0.8333360770334713e-13, 0.9999999791665050)
+    assert np.abs(result.y[0] / expected - 1).max() < 1e-6
+    assert result.n_accepted[0] < 400
+
+
 # --- how runs end
 
 
@@ -193,7 +268,7 @@ def test_events_end_each_member_alone():
     ground.direction = -1.0
     speeds, g = np.linspace(1.0, 9.0, 40), 9.81
     y0 = np.stack([0 * speeds, speeds], axis=1)
-    for method in METHODS:
+    for method in METHODS[:3]:
         result = solve_ensemble(flight, (0, 1), y0, args=(g,), events=ground, method=method)
         landed = 2 * speeds / g < 1
         assert np.array_equal(result.status == 1, landed)
