@@ -202,7 +202,9 @@ def _batch_run(fun, args, layout):
         values = fun(t, tuple(y[:, i] for i in range(y.shape[1])), *_grouped(args, layout))
         values = values if isinstance(values, tuple | list) else (values,)
         if len(values) != y.shape[1]:
-            raise ValueError(f"`fun` must return {y.shape[1]} numbers; got {len(values)}")
+            raise ValueError(
+                f"`fun` must return a tuple of {y.shape[1]} numbers; got {len(values)}"
+            )
         return xp.stack([v + xp.zeros_like(t) for v in values], axis=-1)
 
     def run(problem, stages, batch):

@@ -32,7 +32,9 @@ def lane_function(function, n, layout, outputs):
 
 def _check_count(found, wanted):
     if found != wanted:
-        raise ValueError(f"`fun` must return {wanted} numbers, an event one; got {found}")
+        raise ValueError(
+            f"`fun` must return a tuple of {wanted} numbers, an event one; got {found}"
+        )
 
 
 def _compiled_lane_function(scalar, n, layout, outputs):

@@ -337,7 +337,11 @@ def test_what_numba_cannot_compile_runs_as_arrays():
         ({"atol": [1.0, 2.0]}, ValueError, "`atol` must have shape"),
         ({"max_steps": 0}, ValueError, "`max_steps` must be"),
         ({"events": 3}, TypeError, "not iterable|`events`"),
-        ({"fun": lambda t, y, rho: (y[0], y[1])}, ValueError, "`fun` must return 3 numbers"),
+        (
+            {"fun": lambda t, y, rho: (y[0], y[1])},
+            ValueError,
+            "`fun` must return a tuple of 3 numbers",
+        ),
     ],
 )
 def test_wrong_arguments(change, error, words):
