@@ -12,7 +12,10 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-_NO_AREAS = ("__init__", "__main__", "runner", "accuracy", "digits_unet", "unet_quality")
+_NO_AREAS = (
+    *("__init__", "__main__", "runner", "accuracy"),
+    *("diffusion_errors", "digits_unet", "generator_battery", "unet_quality"),
+)
 AREAS = sorted(
     path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in _NO_AREAS
 )

@@ -63,10 +63,14 @@ def plan_of(score, x0, method, log_density, *, step_size, num_steps, sampling, r
     temperature = check_number(sampling["temperature"], "temperature", above=0.0)
     num_steps = check_count(num_steps, "num_steps")
     state = _state_of(x0, method, run["chains"], run["rng"], temperature)
-    if sampling["adapt"] and state.adaptation is None:
-        state = state._replace(adaptation=step_sizes.start(state.x, h))
     last = state.step + num_steps
     burn_in = check_count(run["burn_in"], "burn_in", at_least=0)
+    if sampling["adapt"] and state.adaptation is None:
+        if burn_in <= state.step:
+            raise ValueError(
+                f"`burn_in` must exceed {state.step} for `adapt` to do it in; got {burn_in}"
+            )
+        state = state._replace(adaptation=step_sizes.start(state.x, h))
     if burn_in >= last:
         raise ValueError(f"`burn_in` must be below `num_steps` = {last}; got {burn_in}")
     return Plan(
@@ -109,7 +113,10 @@ def _state_of(x0, method, chains, rng, temperature):
             raise ValueError(f"`x0` must be a state of method={method!r}; got one of another")
         if chains is not None:
             raise ValueError("`chains` must be left out where `x0` is a state; it has its own")
-        return x0
+        member_numbers(x0.chains, x0.x.shape[0], "x0.chains")
+        return x0 if method == "mala" else x0._replace(adaptation=None)
+    if x0 is None:
+        raise TypeError("`x0` must be an array or a LangevinState; got None")
     _, x0 = _arrays.asarrays(x0=x0)
     check_shape(x0, (None, None), "x0")
     check_real(x0, "x0")
@@ -126,12 +133,13 @@ def _factor_of(preconditioner, x):
         return None
     xp = _arrays.result_namespace(x)
     if not _arrays.is_array(preconditioner):
-        preconditioner = xp.asarray(preconditioner, dtype=x.dtype, device=_arrays.device(x))
+        preconditioner = xp.asarray(preconditioner, device=_arrays.device(x))
     if _arrays.result_namespace(preconditioner) is not xp:
         raise TypeError(
             f"`preconditioner` must be an array of the library of `x0` ({_arrays.library(x)}); "
             f"got {_arrays.library(preconditioner)}"
         )
+    check_real(preconditioner, "preconditioner")
     m, dim = xp.astype(preconditioner, x.dtype), x.shape[1]
     if tuple(m.shape) not in ((dim,), (dim, dim)):
         raise ValueError(
@@ -143,6 +151,9 @@ def _factor_of(preconditioner, x):
         if _arrays.is_numpy(m) and not bool(xp.all(m > 0)):
             raise ValueError(refusal)
         return xp.sqrt(m)
+    rounding = 100 * float(xp.finfo(m.dtype).eps)
+    if _arrays.is_numpy(m) and np.any(abs(m - m.T) > rounding * np.max(abs(m), initial=0.0)):
+        raise ValueError("`preconditioner` must be symmetric; got one that is not")
     try:
         return xp.linalg.cholesky(m)
     except (np.linalg.LinAlgError, RuntimeError) as error:

@@ -146,7 +146,8 @@ def draws_to_arviz(result, *, name="x"):
     Notes
     -----
     ``arviz_base.from_dict(draws_to_arviz(result))`` is the DataTree that ArviZ plots and
-    summarises; ArviZ before 1.0 takes ``arviz.from_dict(**draws_to_arviz(result))``.
+    summarises (``pip install "mathcore[demo]"`` brings arviz-base); ArviZ before 1.0 takes
+    ``arviz.from_dict(**draws_to_arviz(result))``.
 
     Examples
     --------

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from mathcore import _arrays
 from mathcore._checks import check_callable, check_number, check_real, check_shape
+from solvers.langevin.steps import evaluate
 
 
 class Discrepancy(NamedTuple):
@@ -42,7 +43,7 @@ def mmd2(x, y, *, length_scale=None):
     Raises
     ------
     ValueError
-        A shape or `length_scale` is out of range.
+        A shape or `length_scale` is out of range, or the median distance is zero.
     TypeError
         Arrays of different libraries, or complex.
 
@@ -76,6 +77,8 @@ def mmd2(x, y, *, length_scale=None):
     cross = _squared_distances(xp, x, y)
     if length_scale is None:
         length_scale = xp.sqrt(_median(xp, _arrays.detach(cross)))
+        if _arrays.is_numpy(x) and length_scale == 0:
+            raise ValueError("`length_scale` must be given where half of the distances are zero")
     else:
         length_scale = check_number(length_scale, "length_scale", above=0.0)
 
@@ -152,8 +155,7 @@ def ksd(x, score, *, length_scale=1.0):
     length_scale = check_number(length_scale, "length_scale", above=0.0)
     xp, x = _arrays.asarrays(x=x)
     _check_sample(x, "x")
-    s = score(x)
-    check_shape(s, tuple(x.shape), "score(x)")
+    s = evaluate(score, x, x.shape, "score")
     n, scale = x.shape[0], 1 / length_scale**2
     r = x[:, None, :] - x[None, :, :]
     squares = xp.sum(r * r, axis=-1)

@@ -39,7 +39,7 @@ def sample_langevin(
         ``score(x) -> ∇log π(x)``, on all chains ``(chains, dim)`` at once. Or a function of numba's
         (``@njit``) of one state ``(dim,)``: ``score(x)`` that returns an array or a tuple, or
         ``score(x, out)`` that writes to `out`, which is the faster; x0 is then a NumPy array, and
-        the chains run compiled, on all threads.
+        the chains run compiled, on all threads, and a state for which it raises has a score of NaN.
     x0 : array (chains, dim), or LangevinState
         Where the chains start. With ``result.state`` of an earlier run that run goes on as if it
         had not been stopped, its seed and chain numbers kept, and steps are counted from its start.
@@ -75,7 +75,7 @@ def sample_langevin(
         Keep every `thin`-th step after the burn-in.
     adapt : bool, optional
         For "mala": during the burn-in, and only then, each chain changes its step size towards an
-        acceptance of 0.574.
+        acceptance of 0.574; `burn_in` must be given.
     chains : sequence of int, optional
         The numbers that key the noise of the rows of `x0`; 0, 1, 2, … by default. Rows given the
         same number see the same noise.

@@ -4,7 +4,7 @@ import math
 from typing import Any, NamedTuple
 
 from mathcore import _arrays, _random
-from mathcore._checks import check_shape
+from mathcore._checks import check_real, check_shape
 from solvers.langevin import integrators, step_sizes
 
 # Independent streams of noise within one step; the kernels use the same.
@@ -87,11 +87,14 @@ def evaluate(function, x, shape, name, context=()):
     xp, value = _arrays.result_namespace(x), function(x, *context)
     if not _arrays.is_array(value) or _arrays.result_namespace(value) is not xp:
         raise TypeError(
-            f"`{name}` must return an array of the library of `x0` ({_arrays.library(x)}); "
+            f"`{name}` must return an array of the library it is given ({_arrays.library(x)}); "
             f"got {type(value).__name__}"
         )
     check_shape(value, tuple(shape), f"{name}(x)")
-    return value if value.dtype == x.dtype else xp.astype(value, x.dtype)
+    if value.dtype == x.dtype:
+        return value
+    check_real(value, f"{name}(x)")
+    return xp.astype(value, x.dtype)
 
 
 # --- one step -----------------------------------------------------------------------------------

@@ -1,8 +1,10 @@
-"""The steps of `solvers.langevin.steps` for a compiled target, each chain from end to end.
+"""The steps of `solvers.langevin.steps` for a compiled target, a few chains from end to end.
 
 Letters as in `solvers.langevin.integrators`. The noise of an aligned stretch of LANES steps is
-drawn together; which steps a call covers does not matter. What the inner loops touch are arrays in
-local names: a reference counted there costs more than a step.
+drawn together; which steps a call covers does not matter. A step waits for the one before it, so
+that GROUP chains take turns: the processor works on one while another waits. What the inner loops
+touch are elements of arrays in local names: a reference counted there, as for the view of a row,
+costs more than a step.
 """
 
 import math
@@ -18,6 +20,7 @@ from mathcore._kernels.normals_cpu import (
 )
 from solvers.langevin._kernels.targets_cpu import call_target
 
+GROUP = 4
 ULA, MALA, LEIMKUHLER_MATTHEWS, BAOAB, ABOBA, OBABO, ANNEALED = range(7)
 DIFFUSION, ACCEPTANCE, MOMENTUM, SECOND = range(4)
 # A sum over coordinates in several lanes: what the compiler may reassociate, the same in every run.
@@ -40,8 +43,9 @@ def _times(rows, upper, v, out):
 
 
 @kernel()
-def _move(lower, upper, s, h, c, xi, force, move, x):
+def _move(lower, upper, s, h, c, xi, spare, x):
     """x + L(hLᵀs + cξ), over x."""
+    force, move = spare[0], spare[1]
     _times(lower, False, s, force)
     for j in range(x.shape[0]):
         force[j] = h * force[j] + c * xi[j]
@@ -58,20 +62,21 @@ def _first_kept(at, i):
 
 
 @kernel()
-def _copy(x, row):
-    for j in range(x.shape[0]):
-        row[j] = x[j]
+def _average(before, rows, k):
+    """before = (before + ξ)/2 and, over ξ, what `before` is in the next step."""
+    for j in range(before.shape[0]):
+        xi = rows[k, j]
+        rows[k, j], before[j] = (before[j] + xi) / 2, xi
 
 
 @kernel()
-def _overdamped(at, target, rows, start, stop, x, work, draws):
+def _overdamped(at, target, rows, start, stop, x, slopes, before, spare, draws):
     """ULA, annealed, Leimkuhler–Matthews: there `rows` is one step ahead."""
-    n, lower, upper, sigmas = x.shape[0], at.lower, at.upper, at.sigmas
-    s, xi, before, force, move = work[0], work[1], work[2], work[3], work[4]
+    (count, n), lower, upper, sigmas = x.shape, at.lower, at.upper, at.sigmas
     method, thin, h, sigma = at.method, at.thin, at.h, 0.0
     ahead = 1 if method == LEIMKUHLER_MATTHEWS else 0
     c = math.sqrt(2 * h * at.temperature)
-    plain, scale = lower.shape[0] == 1 and not ahead, lower[0]  # in one loop: it halves a step
+    plain, scale = lower.shape[0] == 1, lower[0]  # in one loop: it halves a step
     kept, row = _first_kept(at, start)
     for i in range(start, stop):
         k = (i + ahead) % LANES
@@ -79,17 +84,19 @@ def _overdamped(at, target, rows, start, stop, x, work, draws):
             sigma = sigmas[i]
             h = at.h * (sigma / sigmas[-1]) ** 2 / 2
             c = math.sqrt(2 * h * at.temperature)
-        call_target(target, x, sigma, s)
-        if plain:
-            for j in range(n):
-                x[j] += scale[j] * (h * (scale[j] * s[j]) + c * rows[k, j])
-        else:
-            for j in range(n):
-                xi[j] = (before[j] + rows[k, j]) / 2 if ahead else rows[k, j]
-                before[j] = rows[k, j]
-            _move(lower, upper, s, h, c, xi, force, move, x)
+        for m in range(count):
+            call_target(target, x, sigma, slopes, m)
+            if ahead:
+                _average(before[m], rows[m], k)
+            if plain:
+                for j in range(n):
+                    x[m, j] += scale[j] * (h * (scale[j] * slopes[m, j]) + c * rows[m, k, j])
+            else:
+                _move(lower, upper, slopes[m], h, c, rows[m, k], spare, x[m])
         if i == kept:
-            _copy(x, draws[row])
+            for m in range(count):
+                for j in range(n):
+                    draws[m, row, j] = x[m, j]
             kept, row = kept + thin, row + 1
 
 
@@ -105,57 +112,72 @@ def _adapt(at, adaptation, log_ratio, i):
     adaptation[1] = weight * adaptation[0] + (1 - weight) * adaptation[1]
 
 
+@kernel()
+def _propose(lower, upper, s, h, c, xi, spare, x, y):
+    for j in range(x.shape[0]):
+        y[j] = x[j]
+    _move(lower, upper, s, h, c, xi, spare, y)
+
+
 @kernel(fastmath=_SUM_FASTMATH)
-def _bracket(lower, s, s_y, h, c, xi, total, g):
+def _bracket(lower, s, s_y, h, c, xi, spare):
     """⟨cξ + hg/2, g⟩ with g = Lᵀ(s + s_y)."""
-    bracket = 0.0
-    if lower.shape[0] == 1:
-        for j in range(xi.shape[0]):
-            sum_j = lower[0, j] * (s[j] + s_y[j])
-            bracket += (c * xi[j] + h / 2 * sum_j) * sum_j
-        return bracket
-    for j in range(xi.shape[0]):
+    total, g, bracket = spare[0], spare[1], 0.0
+    for j in range(s.shape[0]):
         total[j] = s[j] + s_y[j]
     _times(lower, False, total, g)
-    for j in range(xi.shape[0]):
+    for j in range(s.shape[0]):
         bracket += (c * xi[j] + h / 2 * g[j]) * g[j]
     return bracket
 
 
-@kernel()
-def _adjusted(at, target, rows, log_u, start, stop, x, work, levels, adaptation, draws, ends):
-    """MALA; counts the proposals taken after the burn-in, and tells whether the last was."""
-    n, lower, upper, level = x.shape[0], at.lower, at.upper, levels[0]
-    s, xi, s_y, force, move, y = work[0], work[1], work[2], work[3], work[4], work[5]
-    adapts, burn_in, thin, temperature, h = at.adapts, at.burn_in, at.thin, at.temperature, at.h
-    taken, accepted, plain, scale = 0, False, lower.shape[0] == 1, lower[0]
+@kernel(fastmath=_SUM_FASTMATH)
+def _adjusted(at, target, rows, log_u, start, stop, states, spare, adaptation, draws, ends):
+    """MALA; counts the proposals taken after the burn-in, and tells whether the last was.
+
+    Rows 2m and 2m + 1 of `places` and `slopes` are state and proposal of chain m, or the other way
+    round (`now`): where a proposal is taken nothing is copied and no branch is guessed.
+    """
+    places, slopes, levels, now = states
+    count, n, lower, upper = now.shape[0], places.shape[1], at.lower, at.upper
+    adapts, burn_in, thin, h, temperature = at.adapts, at.burn_in, at.thin, at.h, at.temperature
+    plain, scale, beta = lower.shape[0] == 1, lower[0], 1 / temperature
     kept, row = _first_kept(at, start)
+    c, bracket = math.sqrt(2 * h * temperature), 0.0
     for i in range(start, stop):
-        if adapts:
-            h = math.exp(adaptation[0 if i < burn_in else 1])
-        c = math.sqrt(2 * h * temperature)
-        for j in range(n):
-            xi[j] = rows[i % LANES, j]
-            y[j] = x[j] + scale[j] * (h * (scale[j] * s[j]) + c * xi[j])
-        if not plain:
-            _copy(x, y)
-            _move(lower, upper, s, h, c, xi, force, move, y)
-        level_y = call_target(target, y, 0.0, s_y)
-        bracket = _bracket(lower, s, s_y, h, c, xi, force, move)
-        log_ratio = (level_y - level - bracket / 2) / temperature
-        accepted = log_u[i % LANES] < log_ratio
-        if accepted:
-            level = level_y
-            for j in range(n):
-                x[j], s[j] = y[j], s_y[j]
-        if adapts and i < burn_in:
-            _adapt(at, adaptation, log_ratio, i)
-        taken += accepted and i >= burn_in
+        k = i % LANES
+        for m in range(count):
+            a = now[m]
+            b = 4 * m + 1 - a
+            if adapts:
+                h = math.exp(adaptation[m, 0 if i < burn_in else 1])
+                c = math.sqrt(2 * h * temperature)
+            if plain:
+                for j in range(n):
+                    force = h * (scale[j] * slopes[a, j]) + c * rows[m, k, j]
+                    places[b, j] = places[a, j] + scale[j] * force
+            else:
+                _propose(lower, upper, slopes[a], h, c, rows[m, k], spare, places[a], places[b])
+            level = call_target(target, places, 0.0, slopes, b)
+            if plain:
+                bracket = 0.0
+                for j in range(n):
+                    g = scale[j] * (slopes[a, j] + slopes[b, j])
+                    bracket += (c * rows[m, k, j] + h / 2 * g) * g
+            else:
+                bracket = _bracket(lower, slopes[a], slopes[b], h, c, rows[m, k], spare)
+            log_ratio = (level - levels[m] - bracket / 2) * beta
+            accepted = log_u[m, k] < log_ratio
+            levels[m], now[m] = (level, b) if accepted else (levels[m], a)
+            if adapts and i < burn_in:
+                _adapt(at, adaptation[m], log_ratio, i)
+            ends[m, 0] += accepted and i >= burn_in
+            ends[m, 1] = accepted
         if i == kept:
-            _copy(x, draws[row])
+            for m in range(count):
+                for j in range(n):
+                    draws[m, row, j] = places[now[m], j]
             kept, row = kept + thin, row + 1
-    levels[0], ends[1] = level, accepted
-    ends[0] += taken
 
 
 @kernel()
@@ -182,10 +204,9 @@ def _drift(upper, p, time, move, x):
 
 
 @kernel()
-def _underdamped(at, target, rows, more, start, stop, x, p, work, draws):
+def _underdamped(at, target, rows, more, start, stop, x, p, s, force, draws):
     """BAOAB, ABOBA, OBABO."""
     lower, upper, thin, method, h = at.lower, at.upper, at.thin, at.method, at.h
-    s, force = work[0], work[3]
     time = h / 2 if method == OBABO else h
     decay = math.exp(-at.friction * time)
     c = math.sqrt(-at.temperature * math.expm1(-2 * at.friction * time))
@@ -203,7 +224,7 @@ def _underdamped(at, target, rows, more, start, stop, x, p, work, draws):
             _drift(upper, p, h / 2, force, x)
         if method == OBABO:
             _drift(upper, p, h, force, x)
-        call_target(target, x, 0.0, s)
+        call_target(target, x, 0.0, s, 0)
         _kick(lower, s, h / 2, force, p)
         if method == ABOBA:
             _forget(p, rows, k, decay, c)
@@ -212,54 +233,86 @@ def _underdamped(at, target, rows, more, start, stop, x, p, work, draws):
         if method == OBABO:
             _forget(p, more, k, decay, c)
         if i == kept:
-            _copy(x, draws[row])
+            for j in range(x.shape[0]):
+                draws[row, j] = x[j]
             kept, row = kept + thin, row + 1
 
 
 @kernel()
-def _begin(at, target, member, x, work, levels, space, rows):
-    """Score, log density or noise that the step before would have left."""
-    if at.method == LEIMKUHLER_MATTHEWS:
-        k = at.first % LANES
-        fill_normals(at.seed, member, at.first - k, DIFFUSION, space, rows)
-        for j in range(x.shape[0]):
-            work[2, j] = rows[k, j]
-    elif at.method != ANNEALED:
-        levels[0] = call_target(target, x, 0.0, work[0])
+def _noise_before(at, members, space, rows, before):
+    """Of the step that the call begins with, where `rows` is one step ahead."""
+    k = at.first % LANES
+    for m in range(before.shape[0]):
+        fill_normals(at.seed, members[m], at.first - k, DIFFUSION, space, rows[m])
+        for j in range(before.shape[1]):
+            before[m, j] = rows[m, k, j]
 
 
 @kernel()
-def _diverged(at, target, x, s):
-    sigma = at.sigmas[at.last - 1] if at.method == ANNEALED else 0.0
-    level = call_target(target, x, sigma, s)
-    return not (np.isfinite(level) and np.all(np.isfinite(x)) and np.all(np.isfinite(s)))
-
-
-@kernel()
-def _advance_chain(at, target, member, x, p, adaptation, draws, ends):
-    n, method, seed = x.shape[0], at.method, at.seed
-    space, work, levels, log_u = room(), np.empty((6, n), x.dtype), np.zeros(1), np.empty(LANES)
-    rows, more = np.empty((LANES, n + n % 2)), np.empty((LANES, n + n % 2))
-    _begin(at, target, member, x, work, levels, space, rows)
-    ahead = 1 if method == LEIMKUHLER_MATTHEWS else 0
-    start, ends[0] = at.first, 0
+def _run_overdamped(at, target, members, x, draws):
+    count, n = x.shape
+    slopes, before = np.empty((count, n), x.dtype), np.empty((count, n))
+    rows, spare, space = np.empty((count, LANES, n + n % 2)), np.empty((2, n), x.dtype), room()
+    ahead = 1 if at.method == LEIMKUHLER_MATTHEWS else 0
+    if ahead:
+        _noise_before(at, members, space, rows, before)
+    start = at.first
     while start < at.last:
         drawn = start + ahead - (start + ahead) % LANES
         stop = min(at.last, drawn + LANES - ahead)
-        fill_normals(seed, member, drawn, DIFFUSION, space, rows)
-        if method == MALA:
-            fill_log_uniforms(seed, member, drawn, ACCEPTANCE, space, log_u)
-            _adjusted(
-                at, target, rows, log_u, start, stop, x, work, levels, adaptation, draws, ends
-            )
-        elif method in (BAOAB, ABOBA, OBABO):
-            if method == OBABO:
-                fill_normals(seed, member, drawn, SECOND, space, more)
-            _underdamped(at, target, rows, more, start, stop, x, p, work, draws)
-        else:
-            _overdamped(at, target, rows, start, stop, x, work, draws)
+        for m in range(count):
+            fill_normals(at.seed, members[m], drawn, DIFFUSION, space, rows[m])
+        _overdamped(at, target, rows, start, stop, x, slopes, before, spare, draws)
         start = stop
-    ends[2] = _diverged(at, target, x, work[0])
+
+
+@kernel()
+def _run_adjusted(at, target, members, x, adaptation, draws, ends):
+    count, n = x.shape
+    places, slopes = np.empty((2 * count, n), x.dtype), np.empty((2 * count, n), x.dtype)
+    levels, now, spare = np.empty(count), np.empty(count, np.int64), np.empty((2, n), x.dtype)
+    rows, log_u, space = np.empty((count, LANES, n + n % 2)), np.empty((count, LANES)), room()
+    for m in range(count):
+        now[m], ends[m, 0] = 2 * m, 0
+        for j in range(n):
+            places[2 * m, j] = x[m, j]
+        levels[m] = call_target(target, places, 0.0, slopes, 2 * m)
+    start, states = at.first, (places, slopes, levels, now)
+    while start < at.last:
+        drawn = start - start % LANES
+        stop = min(at.last, drawn + LANES)
+        for m in range(count):
+            fill_normals(at.seed, members[m], drawn, DIFFUSION, space, rows[m])
+            fill_log_uniforms(at.seed, members[m], drawn, ACCEPTANCE, space, log_u[m])
+        _adjusted(at, target, rows, log_u, start, stop, states, spare, adaptation, draws, ends)
+        start = stop
+    for m in range(count):
+        for j in range(n):
+            x[m, j] = places[now[m], j]
+
+
+@kernel()
+def _run_underdamped(at, target, member, x, p, draws):
+    n = x.shape[0]
+    s, force, space = np.empty(n, x.dtype), np.empty(n, x.dtype), room()
+    rows, more = np.empty((LANES, n + n % 2)), np.empty((LANES, n + n % 2))
+    call_target(target, x, 0.0, s, 0)
+    start = at.first
+    while start < at.last:
+        drawn = start - start % LANES
+        stop = min(at.last, drawn + LANES)
+        fill_normals(at.seed, member, drawn, DIFFUSION, space, rows)
+        if at.method == OBABO:
+            fill_normals(at.seed, member, drawn, SECOND, space, more)
+        _underdamped(at, target, rows, more, start, stop, x, p, s, force, draws)
+        start = stop
+
+
+@kernel()
+def _diverged(at, target, x):
+    sigma, s = at.sigmas[at.last - 1] if at.method == ANNEALED else 0.0, np.empty_like(x)
+    level = call_target(target, x, sigma, s, 0)
+    return not (np.isfinite(level) and np.all(np.isfinite(x)) and np.all(np.isfinite(s)))
 
 
 @kernel()
@@ -278,5 +331,15 @@ def advance(at, target, members, x, p, adaptation, draws, ends):
     ends : array of int64 (chains, 3)
         Written to: proposals taken after the burn-in, whether the last was taken, diverged or not.
     """
+    for c in range(0, members.shape[0], GROUP):
+        some = slice(c, c + GROUP)
+        if at.method == MALA:
+            _run_adjusted(
+                at, target, members[some], x[some], adaptation[some], draws[some], ends[some]
+            )
+        elif at.method in (ULA, ANNEALED, LEIMKUHLER_MATTHEWS):
+            _run_overdamped(at, target, members[some], x[some], draws[some])
     for c in range(members.shape[0]):
-        _advance_chain(at, target, members[c], x[c], p[c], adaptation[c], draws[c], ends[c])
+        if at.method in (BAOAB, ABOBA, OBABO):
+            _run_underdamped(at, target, members[c], x[c], p[c], draws[c])
+        ends[c, 2] = _diverged(at, target, x[c])

@@ -42,8 +42,14 @@ def target_function(score, log_density, dtype, *, takes_sigma, writes):
 
     def evaluate(x, sigma, out, n):
         x, out = numba.carray(x, (n,)), numba.carray(out, (n,))
-        fill(x, sigma, out)
-        return level(x)
+        try:
+            fill(x, sigma, out)
+            value = level(x)
+        except Exception:  # numba would print it and go on with what `out` held
+            for i in range(n):
+                out[i] = np.nan
+            value = np.nan
+        return value
 
     signature = types.float64(element, types.float64, element, types.intp)
     options = {"error_model": "numpy", "nogil": True, "fastmath": set(SAFE_FASTMATH)}
@@ -72,28 +78,35 @@ def _fill(score, takes_sigma, writes):
 
 
 def _make_call():
-    """``call_target(address, x, sigma, out)``: one state, its log density returned."""
+    """``call_target(address, x, sigma, out, row)``: one state, its log density returned.
+
+    `x` and `out` are vectors (row 0), or matrices of C order: a view of a row is dearer than that.
+    """
     if not COMPILED:
-        return lambda target, x, sigma, out: target(x, sigma, out)
+        return lambda target, x, sigma, out, row: target(
+            np.atleast_2d(x)[row], sigma, np.atleast_2d(out)[row]
+        )
     from numba import types
     from numba.core.cgutils import ir
     from numba.extending import intrinsic
 
     @intrinsic
-    def call_target(context, address, x, sigma, out):
+    def call_target(context, address, x, sigma, out, row):
         def generate(context, builder, signature, arguments):
-            place, level = arguments[0], arguments[2]
+            place, level, row = arguments[0], arguments[2], arguments[4]
             array, written = (
                 context.make_array(signature.args[k])(context, builder, arguments[k])
                 for k in (1, 3)
             )
-            count = builder.extract_value(array.shape, 0)
-            kinds = [array.data.type, level.type, written.data.type, count.type]
+            count = builder.extract_value(array.shape, signature.args[1].ndim - 1)
+            skipped = builder.mul(row, count)
+            data, target = (builder.gep(each.data, [skipped]) for each in (array, written))
+            kinds = [data.type, level.type, target.type, count.type]
             kind = ir.FunctionType(ir.DoubleType(), kinds).as_pointer()
             function = builder.inttoptr(place, kind)
-            return builder.call(function, [array.data, level, written.data, count])
+            return builder.call(function, [data, level, target, count])
 
-        return types.float64(address, x, sigma, out), generate
+        return types.float64(address, x, sigma, out, types.intp), generate
 
     return call_target
 

@@ -163,6 +163,34 @@ def test_a_chain_that_diverges_says_so_alone():
     assert np.array_equal(result.draws[[0, 2]], calm.draws)
 
 
+@pytest.mark.parametrize("method", ["ula", "mala"])
+def test_a_compiled_score_that_raises_is_nan(method):
+    """The chain stops there; a proposal there is refused."""
+
+    @numba.njit
+    def score_below_one(x, out):
+        if x[0] > 1.0:
+            raise ValueError("too far")
+        out[0] = -x[0]
+
+    @numba.njit
+    def log_density_below_one(x):
+        if x[0] > 1.0:
+            raise ValueError("too far")
+        return -(x[0] ** 2) / 2
+
+    arguments = {"method": method, "step_size": 0.5, "num_steps": 40}
+    run = sample_langevin(
+        score_below_one, np.zeros((4, 1)), log_density=log_density_below_one, **arguments
+    )
+    if method == "mala":
+        assert np.all(run.draws <= 1.0)
+        assert run.status.tolist() == [0, 0, 0, 0]
+    else:
+        assert run.status.tolist() == [1, 1, 1, 1]
+        assert np.all(np.isnan(run.x))
+
+
 def test_edges_of_shape():
     assert compiled(x0=np.zeros((0, DIM))).draws.shape == (0, 43, DIM)
     assert compiled(x0=np.ones((2, 1)), preconditioner=[[0.5]]).draws.shape == (2, 43, 1)

@@ -76,6 +76,13 @@ def test_states_are_checked():
         run(state, chains=[0, 1, 2, 3])
     with pytest.raises(ValueError, match="`burn_in` must be below `num_steps` = 24"):
         run(state, burn_in=24)
+    with pytest.raises(ValueError, match=r"`x0.chains` must have shape \(3,\); got \(4,\)"):
+        run(state._replace(x=state.x[:3]))
+
+
+def test_a_method_without_steps_to_adapt_says_its_own_step_size():
+    adapted = run(start(), "mala", adapt=True, burn_in=6).state
+    assert run(adapted, "ula", step_size=0.25).step_size == 0.25
 
 
 # --- adaptation ---------------------------------------------------------------------------------
@@ -160,6 +167,7 @@ def test_preconditioned_chains_run_alone(xp, method):
         ([1.0, 0.0], "must be positive definite"),
         ([[1.0, 2.0], [2.0, 1.0]], "must be positive definite"),
         ([1.0, np.nan], "must be finite"),
+        ([[1.0, 0.5], [0.0, 1.0]], "must be symmetric"),
     ],
 )
 def test_preconditioners_are_checked(preconditioner, message):
@@ -216,6 +224,7 @@ def test_annealed_finds_the_weights_of_modes_far_apart():
         ({"method": "annealed", "sigmas": [1.0] * 5}, "`sigmas` must hold a level for each of 12"),
         ({"method": "annealed", "sigmas": [0.0] * 12}, "`sigmas` must be finite and positive"),
         ({"adapt": True}, '`adapt` must go with method="mala"'),
+        ({"method": "mala", "adapt": True}, "`burn_in` must exceed 0 for `adapt`"),
         ({"method": "mala", "batches": lambda i: i}, "`batches` must go with another method"),
     ],
 )

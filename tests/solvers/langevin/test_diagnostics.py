@@ -101,6 +101,24 @@ def test_groups_for_arviz():
     assert not stats["diverging"].any()
 
 
+def test_arviz_reads_the_groups_and_agrees():
+    """Its DataTree holds the draws, and its statistics of it are ours."""
+    arviz_base, arviz_stats = pytest.importorskip("arviz_base"), pytest.importorskip("arviz_stats")
+    result = sample_langevin(
+        lambda x: -x, np.zeros((3, 2)), method="ula", step_size=0.5, num_steps=60
+    )
+    tree = arviz_base.from_dict(draws_to_arviz(result, name="theta"))
+    assert tree["posterior"]["theta"].dims[:2] == ("chain", "draw")
+    assert np.array_equal(tree["posterior"]["theta"], result.draws)
+    assert not tree["sample_stats"]["diverging"].any()
+    for statistic, ours in (
+        (arviz_stats.rhat, rhat),
+        (arviz_stats.ess, effective_sample_size),
+        (arviz_stats.mcse, mcse),
+    ):
+        assert np.allclose(statistic(tree)["theta"], ours(result.draws), rtol=1e-12)
+
+
 def test_no_coordinates():
     assert rhat(np.zeros((2, 10, 0))).shape == (0,)
 

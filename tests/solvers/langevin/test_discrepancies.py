@@ -100,7 +100,11 @@ def test_dtypes_and_refusals():
         ksd(x[:2], lambda x: -x)
     with pytest.raises(ValueError, match="`length_scale` must be finite and > 0"):
         mmd2(x, x, length_scale=0.0)
+    with pytest.raises(ValueError, match="`length_scale` must be given where half"):
+        mmd2(np.ones((4, 2)), np.ones((4, 2)))
     with pytest.raises(ValueError, match=r"`score\(x\)` must have shape"):
         ksd(x, lambda x: x[:, 0])
+    with pytest.raises(TypeError, match="`score` must return an array of the library it is given"):
+        ksd(x, lambda x: None)
     with pytest.raises(TypeError, match="`score` must be callable"):
         ksd(x, None)

@@ -304,6 +304,12 @@ def test_kinds_are_checked():
         sample_langevin(lambda x: 0.0, x0, **settings)
     with pytest.raises(ValueError, match=r"`score\(x\)` must have shape \(2, 1\); got \(2,\)"):
         sample_langevin(lambda x: x[:, 0], x0, **settings)
+    with pytest.raises(TypeError, match=r"`score\(x\)` must be real; got dtype complex128"):
+        sample_langevin(lambda x: x * 1j, x0, **settings)
+    with pytest.raises(TypeError, match="`preconditioner` must be real"):
+        sample_langevin(score, x0, **settings, preconditioner=[1j])
+    with pytest.raises(TypeError, match="`x0` must be an array or a LangevinState; got None"):
+        sample_langevin(score, None, **settings)
     with pytest.raises(TypeError, match="`x0` must be real"):
         sample_langevin(score, x0 + 1j, **settings)
     with pytest.raises(TypeError, match="`num_steps` must be an integer"):
