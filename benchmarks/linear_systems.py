@@ -7,6 +7,8 @@ from scipy import integrate
 
 from benchmarks.runner import Case, peer
 from mathcore import expm
+from mathcore.matrices import arnoldi
+from mathcore.matrices._kernels import arnoldi_cpu
 from solvers import fundamental_matrix, solve_linear
 
 diffrax = peer("diffrax")
@@ -15,6 +17,8 @@ diffrax = peer("diffrax")
 def cases(quick):
     """A constant matrix of order 256 at 100 times; rotations of order 4 with ‖A‖ up to 10⁴."""
     yield _constant_case(256)
+    for n in (256,) if quick else (256, 4096, 65536):
+        yield _basis_case(n)
     for omega in (1e2,) if quick else (1e2, 1e3, 1e4):
         yield _rotation_case(omega)
 
@@ -57,6 +61,32 @@ def _constant_case(n):
         "one expm and products": exact,
     }
     return Case(f"constant A, n = {n}, 100 times", candidates, check)
+
+
+def _basis_case(n, m=40):
+    """A Krylov basis of m vectors: the compiled orthogonalisation and its definition."""
+    rng = np.random.default_rng(n)
+    diagonal, start = rng.uniform(-1.0, 1.0, n), rng.standard_normal(n)
+
+    def build(step):
+        basis, projected = np.empty((m + 1, n)), np.zeros((m + 1, m))
+        basis[0] = start / np.linalg.norm(start)
+        for j in range(m):
+            np.multiply(diagonal, basis[j], out=basis[j + 1])
+            assert step(basis, projected, 0, j, 2, 0.5, 1e-15)
+        return basis, projected
+
+    def check(outputs):
+        for name, (v, h) in outputs.items():
+            assert np.abs(v @ v.T - np.eye(m + 1)).max() < 1e-13, name
+            assert np.abs(v[:m] * diagonal - h.T @ v).max() < 1e-13, name
+
+    steps = {
+        "mathcore": arnoldi_cpu.orthogonalize,
+        "mathcore, definition": arnoldi.orthogonalize,
+    }
+    runs = {name: functools.partial(build, step) for name, step in steps.items()}
+    return Case(f"Krylov basis, {m} vectors, n = {n}", runs, check)
 
 
 def rotation(omega):

@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from mathcore import _arrays
+from mathcore.matrices.arnoldi import extend_basis
 from mathcore.matrices.exponential import expm
 from mathcore.matrices.time_marching import Step, column_norms
 
@@ -65,14 +66,18 @@ def _first_try(apply, unit, direction, gap, rtol, *, small):
 
     Checks on the way up are left out where `small` says they will fail.
     """
+
+    def flat_apply(v):
+        return np.reshape(apply(np.reshape(v, unit.shape)), -1)
+
     most = min(_CHECKPOINTS[-1], unit.size)
-    window = most if unit.size <= FULL_BELOW else _WINDOW
+    window = None if unit.size <= FULL_BELOW else _WINDOW
     basis = np.empty((most + 1, unit.size), dtype=unit.dtype)
     basis[0] = np.reshape(unit, -1)
     projected = np.zeros((most + 1, most), dtype=np.result_type(unit.dtype, np.float64))
     count = 0
     for goal in (*(c for c in _CHECKPOINTS if c < most), most):
-        count, complete = _extend(apply, unit.shape, basis, projected, count, goal, window)
+        count, complete = extend_basis(flat_apply, basis, projected, count, goal, window=window)
         if not (small or complete or goal == most):
             continue
         found = projected[: count + (not complete), :count]
@@ -80,27 +85,6 @@ def _first_try(apply, unit, direction, gap, rtol, *, small):
         if complete or (truncation <= rtol * _norm(y) and rounding is not None):
             return basis, found, (y, truncation + (rounding or 0.0))
     return basis, found, None
-
-
-def _extend(apply, shape, basis, projected, count, goal, window):
-    """Arnoldi steps up to `goal` vectors; their number, and whether the space is invariant."""
-    eps = _arrays.eps(basis)
-    full = window >= basis.shape[0] - 1
-    for j in range(count, goal):
-        w = np.reshape(apply(np.reshape(basis[j], shape)), -1)
-        scale = np.linalg.norm(w)
-        first = max(0, j + 1 - window)
-        nearby = basis[first : j + 1]
-        for _ in range(2 if full else 1):
-            inner = np.conj(nearby) @ w
-            w = w - inner @ nearby
-            projected[first : j + 1, j] += inner
-        beside = np.linalg.norm(w)
-        if not beside > 4 * eps * scale or j + 1 == basis.shape[1]:
-            return j + 1, True
-        projected[j + 1, j] = beside
-        basis[j + 1] = w / beside
-    return goal, False
 
 
 def _first_column(projected, tau, eps):
@@ -116,13 +100,13 @@ def _first_column(projected, tau, eps):
         y = expm(tau * projected)[:, 0]
         return y, 0.0, eps * (4 + norm) * _norm(y)
     augmented = np.zeros((m + 2, m + 2), dtype=projected.dtype)
-    augmented[:rows, :m] = projected
-    augmented[m + 1, m] = 1.0
-    exponential = expm(tau * augmented)
+    augmented[:rows, :m] = tau * projected
+    augmented[m + 1, m] = 1.0  # τ is put in afterwards: its unit is not that of H
+    exponential = expm(augmented)
     y = exponential[:rows, 0]
     size = _norm(y)
     first = abs(exponential[m, 0])
-    second = abs(exponential[m + 1, 0]) * np.linalg.norm(projected[:, -1])
+    second = abs(exponential[m + 1, 0]) * abs(tau) * np.linalg.norm(projected[:, -1])
     if first > 10 * second:
         truncation = second
     elif first > second:

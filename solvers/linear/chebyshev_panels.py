@@ -52,11 +52,9 @@ INTEGRALS_TO_NODES = (
 
 UNIFORM_POINTS = np.linspace(-1.0, 1.0, NODES)
 CHECK_POINTS = (2 * np.arange(NODES) + 1) / NODES - 1
-_DERIVATIVE_AT_CHECK_POINTS = (
-    np.polynomial.chebyshev.chebvander(CHECK_POINTS, NODES - 2)
-    @ np.polynomial.chebyshev.chebder(np.eye(NODES), axis=0)
-    @ _VALUES_TO_COEFFICIENTS
-)
+_DERIVATIVE_AT_CHECK_POINTS = np.polynomial.chebyshev.chebvander(
+    CHECK_POINTS, NODES - 2
+) @ np.polynomial.chebyshev.chebder(np.eye(NODES), axis=0)
 
 
 class Panels(NamedTuple):
@@ -201,10 +199,11 @@ def _evaluate(xp, panels, flat):
     return xp.sum(polynomials[..., None] * coefficients, axis=1)
 
 
-def derivative_at_check_points(values, panels):
-    """Derivatives (p, NODES, d) at ``CHECK_POINTS`` of the interpolants through `values`."""
-    scale = np.asarray([2 / (hi - lo) for lo, hi in panels])[:, None, None]
-    return _arrays.from_numpy(scale * _DERIVATIVE_AT_CHECK_POINTS, values) @ values
+def derivative_at_check_points(panels, some):
+    """Derivatives (p, NODES, d) at ``CHECK_POINTS`` of interpolated panels, a slice of them."""
+    scale = 2 / np.diff(panels.breaks)[some, None, None]
+    coefficients = panels.coefficients[some, ...]
+    return _arrays.from_numpy(scale * _DERIVATIVE_AT_CHECK_POINTS, coefficients) @ coefficients
 
 
 def derivative(panels):

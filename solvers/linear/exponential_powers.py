@@ -1,4 +1,4 @@
-"""e^{tA} x at many times from one exponential: its powers 1, 2, 4, … and a short Taylor series."""
+"""e^{tA} x at many times from one exponential: its powers 1, 2, 4, … and short Taylor series."""
 
 import math
 
@@ -7,12 +7,12 @@ import numpy as np
 from mathcore import _arrays, expm
 from mathcore.matrices.scaling import norm1
 
-_NORM = 0.25  # of h A; then a series of few terms is enough between two powers
+_NORM = 3.0  # of h A: as many products go into powers as into the series between them
 _MOST_POWERS = 200
 
 
 class ExponentialPowers:
-    """The powers e^{hA}, e^{2hA}, e^{4hA}, … up to a longest time, ‖hA‖₁ ≤ 1/4.
+    """The powers e^{hA}, e^{2hA}, e^{4hA}, … up to a longest time, ‖hA‖₁ ≤ 3.
 
     ``a``: one matrix (n, n) of known values; ``longest``: a time of either sign.
     """
@@ -33,17 +33,51 @@ class ExponentialPowers:
 
     def at(self, t, x):
         """e^{tA} x (m, n) for host times (m,) within the longest."""
-        xp = _arrays.result_namespace(x)
         steps = np.rint(t / self.h).astype(np.int64)
-        rest = _arrays.from_numpy(t - steps * self.h, _arrays.real_part(x))[:, None]
-        x = xp.broadcast_to(x, (t.size, x.shape[-1]))
+        near, which = np.unique(steps, return_inverse=True)
+        states = self._after(near, x)
+        rest = t / self.h - steps
+        if not np.any(rest):
+            return _rows(states, which)
+        return self._beside(states, which, rest)
+
+    def _after(self, steps, x):
+        """e^{khA} x for whole numbers k of steps."""
+        xp = _arrays.result_namespace(x)
+        x = xp.broadcast_to(x, (steps.size, x.shape[-1]))
         bits = (steps[:, None] >> np.arange(len(self.levels))) & 1 == 1
         masks = xp.asarray(bits, device=_arrays.device(x))
         for j, level in enumerate(self.levels):
             x = xp.where(masks[:, j : j + 1], x @ level.T, x)
-        if not np.any(t - steps * self.h):
-            return x
-        total = x
-        for k in range(self.degree, 0, -1):  # Horner's rule
-            total = x + rest / k * (total @ self.a.T)
-        return total
+        return x
+
+    def _beside(self, states, which, rest):
+        """e^{rhA} times the row `which` of the states: one Taylor series for each of the rows."""
+        xp, (count, n) = _arrays.result_namespace(states), states.shape
+        width, slot = _slots(which, count)
+        powers = np.ones((count * width, self.degree + 1))  # r^k / k!
+        powers[slot, 1:] = rest[:, None] / np.arange(1, self.degree + 1)
+        np.multiply.accumulate(powers, axis=1, out=powers)
+        powers = np.reshape(powers, (count, width, -1))
+        terms, ha = [states], self.h * self.a.T
+        for _ in range(self.degree):
+            terms.append(terms[-1] @ ha)
+        weights = _arrays.from_numpy(powers, _arrays.real_part(states))
+        weights = weights if weights.dtype == states.dtype else xp.astype(weights, states.dtype)
+        values = weights @ xp.stack(terms, axis=1)
+        return _rows(xp.reshape(values, (count * width, n)), slot)
+
+
+def _slots(which, count):
+    """A place for each item in a table of as many rows and the width of the fullest one."""
+    filled = np.bincount(which, minlength=count)
+    order = np.argsort(which, kind="stable")
+    place = np.empty_like(which)
+    place[order] = np.arange(which.size) - (np.cumsum(filled) - filled)[which[order]]
+    width = int(filled.max(initial=0))
+    return width, which * width + place
+
+
+def _rows(x, index):
+    xp = _arrays.result_namespace(x)
+    return xp.take(x, xp.asarray(index, device=_arrays.device(x)), axis=0)

@@ -26,6 +26,15 @@ def constant(a):
     return OfTimes(lambda t: xp.broadcast_to(a, (*t.shape, *shape)), shape, _arrays.is_complex(a))
 
 
+def reshaped(function, shape):
+    """The same values in another shape."""
+
+    def call(t):
+        return _arrays.result_namespace(t).reshape(function.call(t), (*t.shape, *shape))
+
+    return OfTimes(call, shape, function.is_complex)
+
+
 def over_times(function, name, probe):
     """Call `function` on vectors where that gives what scalars give, and in a loop elsewhere."""
     xp = _arrays.result_namespace(probe)
@@ -39,7 +48,7 @@ def over_times(function, name, probe):
     times = probe if probe.shape[0] not in shape else xp.concat([probe, probe[-1:]])
     axes = _time_axis(function, times, shape, {i: samples[j] for j, i in enumerate(ends)})
     if axes is None:
-        return OfTimes(lambda t: _loop(function, name, t), shape, is_complex)
+        return OfTimes(lambda t: _loop(function, name, t, samples[0]), shape, is_complex)
     return OfTimes(lambda t: _vectorised(function, name, t, axes), shape, is_complex)
 
 
@@ -70,9 +79,10 @@ def _vectorised(function, name, t, axis):
     return values if axis == 0 else _arrays.result_namespace(t).moveaxis(values, -1, 0)
 
 
-def _loop(function, name, t):
+def _loop(function, name, t, like):
     xp = _arrays.result_namespace(t)
-    return xp.stack([_at(function, name, t[i]) for i in range(t.shape[0])])
+    values = [_at(function, name, t[i]) for i in range(t.shape[0])]
+    return xp.stack(values) if values else like[None, ...][:0, ...]
 
 
 def _at(function, name, t):

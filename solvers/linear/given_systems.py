@@ -6,9 +6,10 @@ import numpy as np
 
 from mathcore import _arrays
 from solvers.linear import chebyshev_panels
-from solvers.linear.functions_of_time import constant, finite, over_times
-from solvers.linear.gridded_solutions import gridded_columns
-from solvers.linear.scalar_solutions import full_columns
+from solvers.linear.coefficients import is_grid
+from solvers.linear.functions_of_time import constant, finite, over_times, reshaped
+from solvers.linear.gridded_solutions import gridded_columns, gridded_function
+from solvers.linear.scalar_solutions import full_columns, is_companion, last_component
 
 ONLY_THE_TRACE = (
     "`a` must be the whole (n, n) matrix: with tr A alone, n - 1 solutions yield one first "
@@ -45,27 +46,52 @@ class LinearSystem(NamedTuple):
 def linear_system(a, solutions, t_span, b=None, kind="homogeneous", times=None):
     """Check the arguments of `general_solution` and bring them to functions of vectors of times."""
     _check_kinds(solutions, times)
+    (a_times, a), (b_times, b) = _on_grid(a, 2, times), _on_grid(b, 1, times)
     span, a, b = _span(t_span, a, b)
     lo, hi = (_arrays.concrete(span[i]) for i in range(2))
     if not (np.isfinite(lo) and np.isfinite(hi) and lo < hi):
         raise ValueError(f"`t_span` must be finite times (t0, t1) with t0 < t1; got ({lo}, {hi})")
     probe = chebyshev_panels.times([(lo, hi)], span)[0, :]
-    coefficient = None if a is None else _of_times(a, "a", probe)
-    n = None if a is None else _order(coefficient.shape)
-    forcing = None if b is None else _of_times(b, "b", probe)
-    breaks = (lo, hi)
-    if times is None:
+    coefficient, a_breaks = _of_times(a, "a", a_times, probe, span)
+    forcing, b_breaks = _of_times(b, "b", b_times, probe, span)
+    breaks = chebyshev_panels.refine((lo, hi), a_breaks, b_breaks)
+    if isinstance(solutions, list | tuple):
         columns = [over_times(x, f"solutions[{j}]", probe) for j, x in enumerate(solutions)]
-        n = _common_order(n, columns)
-        if n > 1 and all(x.shape == () for x in columns):
-            columns = full_columns(coefficient, columns, span, kind)
+        n = _common_order(coefficient, columns)
+        coefficient, forcing, columns = _of_scalars(
+            coefficient, forcing, columns, n, breaks, span, kind
+        )
     else:
-        columns, breaks = gridded_columns(coefficient, forcing, solutions, times, span, kind)
-        n = _common_order(n, columns)
+        columns, own = gridded_columns(coefficient, forcing, solutions, times, span, kind)
+        n = _common_order(coefficient, columns)
+        breaks = chebyshev_panels.refine(breaks, own)
     _check_shapes(columns, forcing, n)
     count = len(columns) - (kind == "particular")
     _check_count(count, n, a, kind, forcing)
     return _assembled(coefficient, columns, forcing, span, breaks, n, kind)
+
+
+def _on_grid(x, axes, times):
+    """The times at which `x` holds samples, or None, and `x` or its samples."""
+    if is_grid(x, axes):
+        return x
+    sampled = times is not None and x is not None and not callable(x) and np.ndim(x) == axes + 1
+    return (times, x) if sampled else (None, x)
+
+
+def _of_scalars(coefficient, forcing, columns, n, breaks, span, kind):
+    """Scalar equations: y alone from `companion`, and all that is scalar where n = 1."""
+    if n == 1:
+        coefficient, forcing, *columns = (
+            reshaped(one, (1,) * axes) if one is not None and one.shape == () else one
+            for one, axes in [(coefficient, 2), (forcing, 1), *((x, 1) for x in columns)]
+        )
+        return coefficient, forcing, columns
+    if forcing is not None and forcing.shape == () and is_companion(coefficient, span):
+        forcing = last_component(forcing, n)
+    if columns and all(x.shape == () for x in columns):
+        columns = full_columns(coefficient, forcing, columns, breaks, span, kind)
+    return coefficient, forcing, columns
 
 
 def _assembled(coefficient, columns, forcing, span, breaks, n, kind):
@@ -81,7 +107,7 @@ def _assembled(coefficient, columns, forcing, span, breaks, n, kind):
     return LinearSystem(
         _arrays.result_namespace(span),
         coefficient,
-        _stacked(columns, origin),
+        _stacked(columns, origin) if columns else lambda t: coefficient(t)[..., :0],
         forcing,
         origin,
         span,
@@ -92,7 +118,7 @@ def _assembled(coefficient, columns, forcing, span, breaks, n, kind):
 
 
 def _check_kinds(solutions, times):
-    if times is not None:
+    if times is not None and not _holds_callables(solutions):
         shape = getattr(solutions, "shape", np.shape(solutions))
         if len(shape) != 3 or 0 in shape:
             raise ValueError(
@@ -104,8 +130,6 @@ def _check_kinds(solutions, times):
             "`solutions` must be a list of callables t -> (n,), or an array (n_times, n, k) with "
             f"`times`; got {type(solutions).__name__}"
         )
-    if not solutions:
-        raise ValueError("`solutions` must hold at least one solution; got none")
     for j, x in enumerate(solutions):
         if not callable(x):
             raise ValueError(
@@ -131,21 +155,34 @@ def _span(t_span, a, b):
     return _arrays.detach(_arrays.real_part(span)), named["a"], named["b"]
 
 
-def _of_times(x, name, probe):
-    return over_times(x, name, probe) if callable(x) else constant(x)
+def _holds_callables(solutions):
+    return isinstance(solutions, list | tuple) and any(callable(x) for x in solutions)
+
+
+def _of_times(x, name, grid, probe, span):
+    """A coefficient as a function of time, and times between which it is smooth."""
+    if x is None:
+        return None, ()
+    if grid is not None:
+        return gridded_function(grid, x, name, span)
+    return (over_times(x, name, probe) if callable(x) else constant(x)), ()
 
 
 def _order(shape):
-    if shape == ():
-        raise ValueError(f"{ONLY_THE_TRACE}; got a scalar")
     if len(shape) != 2 or shape[0] != shape[1] or shape[0] == 0:
         raise ValueError(f"`a` must be or return an (n, n) matrix, n >= 1; got shape {shape}")
     return shape[0]
 
 
-def _common_order(n, columns):
-    if n is not None:
-        return n
+def _common_order(coefficient, columns):
+    if coefficient is not None and coefficient.shape == ():
+        if any(x.shape not in ((), (1,)) for x in columns):
+            raise ValueError(f"{ONLY_THE_TRACE}; got a scalar")
+        return 1
+    if coefficient is not None:
+        return _order(coefficient.shape)
+    if not columns:
+        raise ValueError("`solutions` must hold at least one solution; got none")
     shape = columns[0].shape
     if len(shape) != 1 or shape[0] == 0:
         raise ValueError(f"`solutions[0]` must return shape (n,), n >= 1; got {shape}")
@@ -161,7 +198,7 @@ def _check_shapes(columns, forcing, n):
 
 
 def _check_count(count, n, a, kind, forcing):
-    if not 1 <= count <= n:
+    if not (n > 1) <= count <= n:
         wanted = "2 to n + 1" if kind == "particular" else "1 to n"
         given = count + (kind == "particular")
         raise ValueError(f"`solutions` must hold {wanted} of them, n = {n}; got {given}")

@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mathcore import _arrays
+from mathcore.matrices.arnoldi import extend_basis
 from solvers.linear.exponential_powers import ExponentialPowers
 
 _CHECKPOINTS = (14, 26, 40, 56, 76, 100)
-_REORTHOGONALIZE_BELOW = 0.5  # the share of a product that is new; below it digits are lost
 _HOPELESS = math.log(1e-2)
 _MOST_SEGMENTS = 10_000
 
@@ -23,13 +22,15 @@ _MOST_SEGMENTS = 10_000
 class Segment(NamedTuple):
     """The solution from one state up to the time its Krylov space reaches.
 
-    ``powers`` of the augmented projected matrix, up to whose `level` the space reaches; ``basis``
-    (m + 1, n); ``size`` of the state; ``error`` at the end relative to the state.
+    ``powers`` of the augmented projected matrix, up to whose `level` the space reaches, their times
+    in the `unit`; ``basis`` (m + 1, n); ``size`` of the state; ``error`` at the end relative to the
+    solution there.
     """
 
     powers: Any
     basis: Any
     size: float
+    unit: float
     level: int
     error: float
     products: int
@@ -37,7 +38,7 @@ class Segment(NamedTuple):
     @property
     def reach(self):
         """Time from start to end, with the sign of the direction."""
-        return self.powers.h * 2**self.level
+        return self.powers.h * 2**self.level * self.unit
 
     @property
     def end(self):
@@ -50,32 +51,40 @@ class Segment(NamedTuple):
         start = np.zeros(self.powers.a.shape[0], dtype=self.basis.dtype)
         start[0] = self.size
         rows = self.basis.shape[0]
-        return self.powers.at(elapsed, start)[:, :rows] @ self.basis
+        return self.powers.at(elapsed / self.unit, start)[:, :rows] @ self.basis
 
 
-def segment_from(apply, x, longest, rtol):
+def segment_from(apply, x, longest, rtol, counted):
     """The `Segment` from state x (n,) that reaches `longest`, or as far as a space can.
 
-    ``rtol`` is the error allowed over `longest`; a shorter reach has its share of it.
+    ``rtol`` is the error allowed over `longest`, relative to the first `counted` components; a
+    shorter reach has its share of it. A power of two, the unit of time, makes tA of order one in
+    the space where A alone may be of any size.
     """
     size = float(np.linalg.norm(x))
     if size == 0 or not np.isfinite(size):
-        stays = ExponentialPowers(np.zeros((1, 1), dtype=x.dtype), longest)
-        return Segment(stays, x[None, :], 1.0, 0, 0.0, 0)
+        stays = ExponentialPowers(np.zeros((1, 1), dtype=x.dtype), 1.0)
+        return Segment(stays, x[None, :], 1.0, longest, 0, 0.0, 0)
+    unit = math.ldexp(math.copysign(1.0, longest), math.frexp(longest)[1])
+
+    def apply_in_unit(v):
+        return unit * apply(v)
+
+    longest = longest / unit
     most = min(_CHECKPOINTS[-1], x.size)
     basis = np.empty((most + 1, x.size), dtype=x.dtype)
     basis[0] = x / size
     h = np.zeros((most + 1, most), dtype=x.dtype)
     count = 0
     for goal in (*(c for c in _CHECKPOINTS if c < most), most):
-        count, invariant = _extend(apply, basis, h, count, goal)
+        count, invariant = extend_basis(apply_in_unit, basis, h, count, goal)
         rows = count if invariant else count + 1
         if not invariant and goal < most and _too_small(h, count, longest):
             continue
-        powers, error, level = _reach(h[:rows, :count], longest, rtol)
+        powers, error, level = _reach(h[:rows, :count], longest, rtol, basis[:rows, :counted])
         if invariant or level == powers.count:
             break
-    return Segment(powers, basis[:rows], size, level, error, count)
+    return Segment(powers, basis[:rows], size, unit, level, error, count)
 
 
 def _too_small(h, count, longest):
@@ -85,32 +94,7 @@ def _too_small(h, count, longest):
     return size > _HOPELESS
 
 
-def _norm(x):
-    return math.sqrt(np.vdot(x, x).real)
-
-
-def _extend(apply, basis, h, count, goal):
-    """Arnoldi steps up to `goal` vectors; their number, and whether the space is invariant."""
-    eps, is_complex = _arrays.eps(basis), _arrays.is_complex(basis)
-    for j in range(count, goal):
-        w = apply(basis[j])
-        before = _norm(w)
-        known = basis[: j + 1]
-        for _ in range(2):
-            inner = (known.conj() if is_complex else known) @ w
-            w = w - inner @ known
-            h[: j + 1, j] += inner
-            after = _norm(w)
-            if after > _REORTHOGONALIZE_BELOW * before:
-                break
-        if not after > 4 * eps * before or j + 1 == basis.shape[1]:
-            return j + 1, True
-        h[j + 1, j] = after
-        basis[j + 1] = w / after
-    return goal, False
-
-
-def _reach(projected, longest, rtol):
+def _reach(projected, longest, rtol, basis):
     """Powers of the augmented matrix, and the largest of their times within the tolerance.
 
     [[H, 0, 0], [h e_mᵀ, 0, 0], [0, 1, 0]]: its exponential holds, in the first column, e^{τH} e₁,
@@ -128,18 +112,18 @@ def _reach(projected, longest, rtol):
     best, found = 0, np.inf
     for level, power in enumerate(powers.levels):
         error = beyond * abs(power[m + 1, 0])
-        size = np.linalg.norm(power[:rows, 0])
+        size = np.linalg.norm(power[:rows, 0] @ basis)
         if not error <= rtol * size * 2.0 ** (level - powers.count):
             break
-        best, found = level, error
+        best, found = level, error / size if size > 0 else 0.0
     return powers, float(found), best
 
 
 class KrylovPath:
     """States at the ends of the segments between `t0` and `t1`, found one after the other."""
 
-    def __init__(self, apply, x0, span, rtol):
-        self.apply, self.rtol, self.span = apply, rtol, span
+    def __init__(self, apply, x0, span, rtol, counted):
+        self.apply, self.rtol, self.span, self.counted = apply, rtol, span, counted
         self.nodes, self.states = [span[0]], [x0]
         self.error, self.products = 0.0, 0
         self._last = (0, None)
@@ -164,7 +148,7 @@ class KrylovPath:
         if self._last[0] != k or self._last[1] is None:
             left = self.span[1] - self.nodes[k]
             share = self.rtol * abs(left / (self.span[1] - self.span[0]))
-            self._last = (k, segment_from(self.apply, self.states[k], left, share))
+            self._last = (k, segment_from(self.apply, self.states[k], left, share, self.counted))
         return self._last[1]
 
     def at(self, t):
@@ -172,8 +156,20 @@ class KrylovPath:
         sign = 1.0 if self.span[1] > self.span[0] else -1.0
         nodes = np.asarray(self.nodes)
         index = np.searchsorted(sign * nodes[1:-1], sign * t, side="right")
-        out = np.empty((t.size, self.states[0].size), dtype=self.states[0].dtype)
-        for k in np.unique(index):
-            inside = index == k
-            out[inside] = self._segment(int(k)).at(t[inside] - nodes[k])
-        return out
+        start = self.states[0]
+
+        def inside(k, t):
+            return self._segment(k).at(t - nodes[k])
+
+        return from_pieces(inside, index, t, np.empty((t.size, start.size), dtype=start.dtype))
+
+
+def from_pieces(at, index, t, out):
+    """Rows ``at(k, t)`` of `out` (m, n) for the times (m,) that lie in piece k, their `index`."""
+    pieces = np.unique(index)
+    if pieces.size == 1:
+        return at(int(pieces[0]), t)
+    for k in pieces:
+        inside = index == k
+        out[inside] = at(int(k), t[inside])
+    return out

@@ -6,6 +6,7 @@ import numpy as np
 
 from mathcore import _arrays
 from mathcore.matrices.linear_operators import is_scipy
+from mathcore.matrices.scaling import norm1
 from solvers.linear.coefficients import arrays_in, is_function, read_coefficient
 
 
@@ -71,6 +72,8 @@ def read_matrix(a, like, span):
 def read_problem(a, t_span, x0, b):
     """Check and convert the arguments of `solve_linear`."""
     span = read_span(t_span)
+    if a is None:
+        raise TypeError("`a` must be an array, a function of time, a pair or an operator; got None")
     given = {f"{name} {i}": x for name, y in (("a", a), ("b", b)) for i, x in _numbered(y)}
     xp, x0, *_ = _arrays.asarrays(x0=x0, **given)
     if x0.ndim < 1:
@@ -89,7 +92,8 @@ def read_problem(a, t_span, x0, b):
     matrix = matrix.cast(dtype)
     forcing = None if forcing is None else forcing.cast(dtype)
     x0 = xp.broadcast_to(x0 if x0.dtype == dtype else xp.astype(x0, dtype), (*batch, n))
-    return LinearProblem(matrix, matrix.value, forcing, x0, span, _size(x0, forcing, span))
+    size = _size(x0, forcing, span, lambda b: norm_at(matrix.at, span))
+    return LinearProblem(matrix, matrix.value, forcing, x0, span, size)
 
 
 def _numbered(x):
@@ -109,7 +113,20 @@ def _of_operator(a, span, x0, forcing):
     dtype = np.result_type(*kinds)
     forcing = None if forcing is None else forcing.cast(dtype)
     x0 = x0.astype(dtype)
-    return LinearProblem(None, a, forcing, x0, span, _size(x0, forcing, span))
+
+    def growth(b):
+        norms = np.linalg.norm(b, axis=-1)
+        i = int(np.argmax(norms))
+        return np.linalg.norm(a @ b[i]) / norms[i]
+
+    return LinearProblem(None, a, forcing, x0, span, _size(x0, forcing, span, growth))
+
+
+def norm_at(at, span):
+    """Largest ‖A‖₁ at nine times."""
+    values = at(np.linspace(*span, 11)[1:-1])
+    xp = _arrays.result_namespace(values)
+    return xp.max(norm1(xp, _arrays.detach(values))) if 0 not in values.shape else 0.0
 
 
 def _common_dtype(xp, x0, *coefficients):
@@ -125,13 +142,18 @@ def _batch(*shapes):
         raise ValueError(f"batch axes of `a`, `x0` and `b` must fit; got {shapes}") from error
 
 
-def _size(x0, forcing, span):
-    """A power of two about as large as x0, or as what b makes of zero."""
-    sizes = [_largest(x0)]
-    if forcing is not None and not (sizes[0] or 0) > 0:
+def _size(x0, forcing, span, growth):
+    """A power of two about as large as x0, or as what b makes of it: b / (‖A‖ + 1 / T) or so.
+
+    Entries of b over the size are then no larger than those of A, or than 1 / T. ``growth(b)`` is
+    ‖A‖ or what A makes of some b (m, ..., n).
+    """
+    size, length = _largest(x0) or 0.0, abs(span[1] - span[0])
+    if forcing is not None:
         sample = forcing.at(np.linspace(*span, 9)[1:-1])
-        sizes.append((_largest(sample) or 0.0) * abs(span[1] - span[0]))
-    size = max(x or 0.0 for x in sizes)
+        largest = _largest(sample) or 0.0
+        rate = _arrays.concrete(growth(sample)) if size > 0 and largest > 0 else 0.0
+        size = max(size, largest / ((rate or 0.0) + 1 / length))
     return 2.0 ** round(np.log2(size)) if 0 < size < np.inf else 1.0
 
 

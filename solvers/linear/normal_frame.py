@@ -45,6 +45,8 @@ def pseudo_inverse(xp, frame):
 
 def collinearity(xp, frame):
     """Stewart's index (...) ≥ 1, the largest ‖x_j‖ ‖(X⁺)_j‖ = ‖x_j‖ / dist(x_j, the others)."""
+    if frame.scale.shape[-1] == 0:
+        return xp.ones_like(frame.log_volume)
     inverse = _scaled_inverse(xp, frame)
     lengths = xp.linalg.vector_norm(frame.triangle, axis=-2)
     return _arrays.detach(xp.max(lengths * xp.linalg.vector_norm(inverse, axis=-1), axis=-1))

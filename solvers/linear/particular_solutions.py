@@ -51,8 +51,10 @@ class GeneralSolution(NamedTuple):
         to largest entry 1: the factor by which `fit` may magnify an error. NaN with
         ``verify=False`` or without `a`.
     expression : sympy.Matrix or None
-        The fundamental matrix in symbols where everything given was SymPy's and k is n − 1 or n;
-        an integral that is not elementary is left unevaluated.
+        The fundamental matrix in symbols where everything given was SymPy's; for k = n − 1 an
+        integral that is not elementary is left unevaluated. For fewer solutions None where neither
+        the system nor what is left of it is triangular with elementary quadratures, of constant
+        coefficients (times one function of t) or of Euler's kind: no formula is known then.
     """
 
     fundamental: Callable
@@ -82,26 +84,29 @@ def general_solution(
 
     Parameters
     ----------
-    a : callable, array (n, n), sympy.Matrix or None
+    a : callable, array (n, n), pair, sympy.Matrix or None
         ``t -> (n, n)``, real or complex, of one time or of a vector of them (then ``(m, n, n)`` or
         ``(n, n, m)``; which, is found out by calling it), or a constant matrix. `companion` makes
-        one of a scalar equation. None where the solutions say everything: n of them, or n + 1 with
-        kind="particular".
+        one of a scalar equation. Samples are ``(times (m,), values (m, n, n))``, or an array
+        (n_times, n, n) at `times`. None where the solutions say everything: n of them, or n + 1
+        with kind="particular".
     solutions : list of callables, array (n_times, n, k), or list of sympy.Matrix
         k = 1 … n callables ``t -> (n,)``, of one time or of a vector of them (then ``(m, n)`` or
         ``(n, m)``). For `companion` ``t -> (y, y', …, y⁽ⁿ⁻¹⁾)``, or y alone. An array holds them at
-        `times`.
+        `times`. None need be known for n = 1, where `a`, `b` and solutions may be scalars.
     t_span : (t0, t1)
         The interval, t0 < t1. Python numbers mean NumPy; a pair or an array (2,) of another library
         makes that library and dtype the ones `a` and `solutions` are called with and results have.
-    b : callable, array (n,) or sympy.Matrix, optional
-        The inhomogeneous term, ``t -> (n,)``.
+    b : callable, array (n,), pair or sympy.Matrix, optional
+        The inhomogeneous term, ``t -> (n,)``, given like `a`; for y alone also the right-hand side
+        of the scalar equation.
     kind : {"homogeneous", "particular"}
         What `solutions` solve: x' = A x, or x' = A x + b. Of the latter, two to n + 1; their
-        differences are solutions of x' = A x, and `b` is not needed.
+        differences are solutions of x' = A x, and `b` is needed only for those given as y alone.
     times : array (n_times,), optional
         Increasing times of an array of solutions, close enough for polynomials of degree 9 through
-        values and slopes to keep `rtol`; `t_span` must lie between them.
+        values and slopes (of degree 8 through values for `a` and `b`) to keep `rtol`; `t_span` must
+        lie between them.
     structure : {None, "hamiltonian"}
         "hamiltonian": A = J S with S symmetric, J = [[0, I], [−I, 0]], and k = n/2 solutions with
         Xᵀ J X = 0. Quadratures alone then give the other half.
@@ -132,12 +137,13 @@ def general_solution(
     Notes
     -----
     For k = n − 1 the new column takes n − 1 quadratures and is scaled so that the determinant is 1
-    at t0; for fewer, the new columns are those that at t0 (or at `base`) are orthonormal and
-    orthogonal to the given ones, up to multiples of these. A reduced system of order n − k is then
-    solved by Chebyshev collocation. The values of `a` and of the solutions decide where panels are
-    split, so a call cannot be traced by ``jax.jit``; what it returns can. No other numerical
-    library has this; SymPy's ``linodesolve`` needs an A that commutes with its integral, Maple's
-    ``DEtools[reduce_order]`` a scalar equation.
+    at t0. For fewer, a reduced system of order n − k is solved by Chebyshev collocation; the new
+    columns are those that at `base` are orthonormal and orthogonal to the given ones, up to
+    multiples of these, or with "auto" combinations that grow and decay apart from each other, so
+    that they stay independent over long intervals. The values of `a` and of the solutions decide
+    where panels are split, so a call cannot be traced by ``jax.jit``; what it returns can. No other
+    numerical library has this; SymPy's ``linodesolve`` needs an A that commutes with its integral,
+    Maple's ``DEtools[reduce_order]`` a scalar equation.
 
     References
     ----------
@@ -195,7 +201,7 @@ def _assembled(system, given, structure, base, rtol, verify):
 
 
 def _in_symbols(system, given, parts):
-    """The expression, and the parts with its last column in place of the numbers' own."""
+    """The expression, and the parts with its new columns in place of the numbers' own."""
     t_span = _arrays.to_numpy(system.span)
     for elementary in (True, False):
         expression = fundamental_expression(given, t_span, elementary=elementary)
@@ -208,18 +214,21 @@ def _in_symbols(system, given, parts):
 
 
 def _recombined(parts, c):
-    """With Φ c as the last column of Φ."""
-    xp = _arrays.result_namespace(c)
+    """With Φ c as the last columns of Φ."""
+    xp, m = _arrays.result_namespace(c), c.shape[-1]
+    new = c[-m:, :]
 
     def fundamental(t):
         phi = parts.fundamental(t)
-        return xp.concat([phi[..., :-1], phi @ c[:, None]], axis=-1)
+        return xp.concat([phi[..., :-m], phi @ c], axis=-1)
 
-    size = c[-1] if _arrays.is_complex(c) else xp.abs(c[-1])
+    sign, size = xp.linalg.slogdet(new)
+    size = size + xp.log(sign) if _arrays.is_complex(c) else size
+    one = m == 1
     return parts._replace(
         fundamental=fundamental,
-        adjoint=lambda t: parts.adjoint(t) / c[-1],
-        log_wronskian=lambda t: parts.log_wronskian(t) + xp.log(size),
+        adjoint=(lambda t: parts.adjoint(t) / new[0, 0]) if one else _last_row(fundamental),
+        log_wronskian=lambda t: parts.log_wronskian(t) + size,
     )
 
 
@@ -246,7 +255,8 @@ def _parts(system, structure, breaks, rtol, base):
     """What the solution consists of, not yet checked."""
     if system.coefficient is None:
         phi = system.columns
-        return _Parts(phi, system.origin, _last_row(phi), _log_determinant(phi), breaks)
+        particular, _ = _particular(system, None, breaks, rtol, base)
+        return _Parts(phi, particular, _last_row(phi), _log_determinant(phi), breaks)
     tau = quadratures.integral_of_trace(system, breaks, rtol)
     joint = chebyshev_panels.refine(breaks, tau.breaks)
     fundamental, normal, u_breaks = system.columns, None, breaks
@@ -297,7 +307,7 @@ def _particular(system, normal, breaks, rtol, base):
 
 
 def _zero(system, t):
-    return 0 * system.columns(t)[..., 0]
+    return system.xp.sum(0 * system.columns(t), axis=-1)
 
 
 def _forced(system, normal, sigma, u, t):

@@ -9,11 +9,10 @@ import numpy as np
 
 from mathcore import _arrays, expm, phi
 from mathcore.matrices.linear_operators import is_scipy, operator_and_vectors
-from mathcore.matrices.scaling import norm1
 from solvers.linear import magnus
 from solvers.linear.exponential_powers import ExponentialPowers
-from solvers.linear.krylov_paths import KrylovPath
-from solvers.linear.linear_problems import augmented, bordered, with_last
+from solvers.linear.krylov_paths import KrylovPath, from_pieces
+from solvers.linear.linear_problems import augmented, bordered, norm_at, with_last
 from solvers.linear.meshes import Mesh, adaptive_mesh, in_rounds, power_of_two_steps
 from solvers.linear.polynomial_forcing import forcing_mesh, taylor_coefficients
 from solvers.linear.step_products import StepSequence, aligned
@@ -72,13 +71,6 @@ def magnus_steps(at, shape, method, span, rtol, breaks, like):
         )
         mesh = mesh._replace(nodes=power_of_two_steps(mesh.nodes)) if compiled else mesh
     return StepSequence(mesh.nodes, step), mesh
-
-
-def norm_at(at, span):
-    """Largest ‖A‖₁ at nine times."""
-    values = at(np.linspace(*span, 11)[1:-1])
-    xp = _arrays.result_namespace(values)
-    return xp.max(norm1(xp, _arrays.detach(values))) if 0 not in values.shape else 0.0
 
 
 def magnus_path(problem, method, rtol):
@@ -182,7 +174,10 @@ def krylov_path(problem, method, rtol):
     for system, begin, end in zip(systems, mesh.nodes[:-1], mesh.nodes[1:], strict=True):
         share = rtol * abs((end - begin) / (problem.span[1] - problem.span[0]))
         apply, extra = system
-        pieces.append(KrylovPath(apply, np.concatenate([state, extra]), (begin, end), share))
+        span = (float(begin), float(end))  # NumPy's numbers would make float64 of float32
+        pieces.append(
+            KrylovPath(apply, np.concatenate([state, extra]), span, float(share), x0.size)
+        )
         if not pieces[-1].solve():
             break
         state = pieces[-1].states[-1][: x0.size]
@@ -195,25 +190,23 @@ def _pieces(problem, apply, rtol):
         return Mesh(np.asarray(problem.span), 0.0, 0, ""), [(apply, problem.x0[:0])]
     if b.value is not None:
         mesh = Mesh(np.asarray(problem.span), 0.0, 0, "")
-        terms, h = [b.value[None, :]], np.asarray([1.0])
+        terms, h = [b.value[None, :]], np.diff(problem.span)
     else:
         mesh = forcing_mesh(b, problem.span, size, rtol)
         h = np.diff(mesh.nodes)
         terms = taylor_coefficients(b, mesh.nodes[:-1], mesh.nodes[1:])
-    columns = [u / (size * h[:, None] ** k) for k, u in enumerate(terms)]
-    extra = np.zeros(len(terms), dtype=terms[0].dtype)
+    columns = np.stack(terms, axis=1) / size  # (steps, terms, n)
+    extra = np.zeros(len(terms), dtype=columns.dtype)
     extra[0] = size
-    return mesh, [
-        (functools.partial(_forced, apply, np.stack([u[i] for u in columns])), extra)
-        for i in range(h.size)
-    ]
+    steps = zip(columns, h, strict=True)
+    return mesh, [(functools.partial(_forced, apply, u, float(1 / hi)), extra) for u, hi in steps]
 
 
-def _forced(apply, columns, z):
-    """[[A, U], [0, J]] z: the last components are 1, θ, θ²/2, … times the size."""
+def _forced(apply, columns, rate, z):
+    """[[A, U], [0, J/h]] z: the last components are 1, θ, θ²/2, … times the size, θ = t/h."""
     n = z.size - len(columns)
     x, powers = z[:n], z[n:]
-    return np.concatenate([apply(x) + powers @ columns, [0.0], powers[:-1]])
+    return np.concatenate([apply(x) + powers @ columns, [0.0], rate * powers[:-1]])
 
 
 def _joined(pieces, n, mesh):
@@ -225,10 +218,8 @@ def _joined(pieces, n, mesh):
 
     def sol(t):
         index = np.searchsorted(sign * ends[:-1], sign * t, side="left")
-        x = np.empty((t.size, n), dtype=states.dtype)
-        for k in np.unique(index):
-            x[index == k] = pieces[k].at(t[index == k])[:, :n]
-        return x
+        out = np.empty((t.size, n), dtype=states.dtype)
+        return from_pieces(lambda k, t: pieces[k].at(t)[:, :n], index, t, out)
 
     reached = nodes[-1] == mesh.nodes[-1]
     message = "" if reached else f"the Krylov space reaches no further than t = {nodes[-1]:.17g}"

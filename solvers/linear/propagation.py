@@ -5,9 +5,9 @@ import numpy as np
 from mathcore import _arrays
 from mathcore._checks import check_choice, check_number
 from mathcore.matrices.linear_operators import is_scipy
-from solvers.linear.linear_problems import checked_times, read_problem
+from solvers.linear.linear_problems import checked_times, norm_at, read_problem
 from solvers.linear.magnus import METHODS as _MAGNUS
-from solvers.linear.paths import exponential_path, krylov_path, magnus_path, norm_at
+from solvers.linear.paths import exponential_path, krylov_path, magnus_path
 from solvers.linear.runge_kutta_paths import runge_kutta_path
 
 METHODS = ("auto", "expm", "krylov", *_MAGNUS, "rk")
@@ -59,9 +59,9 @@ def solve_linear(a, t_span, x0, *, b=None, t_eval=None, method="auto", rtol=1e-8
     OdeResult
         ``t`` (times,); ``y`` (..., n, times); ``sol``, a callable ``t -> (..., n)`` for one time
         and (..., n, times) for a vector: a step of the method itself from the last node, never an
-        interpolant; ``nfev``, evaluations of A or products with it; ``status``, 0, or −1 where no
-        step was short enough (``t`` then ends before t1) with ``message``; ``n_accepted``,
-        ``n_rejected``.
+        interpolant; ``nfev``, evaluations of A or products with it; ``status``, 0, or −1 with a
+        ``message`` where no step was short enough (``t`` then ends before t1) or the solution (of a
+        batch: any) is not finite; ``n_accepted``, ``n_rejected``.
 
     Raises
     ------
@@ -111,7 +111,8 @@ def solve_linear(a, t_span, x0, *, b=None, t_eval=None, method="auto", rtol=1e-8
         raise ValueError(f'`method` must be "krylov" or "rk" for an operator; got "{method}"')
     if method == "rk":
         return runge_kutta_path(problem, times, rtol, atol)
-    return _result(problem, _PATHS[method](problem, method, rtol), times)
+    with np.errstate(over="ignore", invalid="ignore"):  # the message tells of it
+        return _result(problem, _PATHS[method](problem, method, rtol), times)
 
 
 def _choice(problem):
@@ -133,7 +134,7 @@ def _result(problem, path, times):
     from solvers.ode.results import OdeResult
 
     xp, span = _arrays.result_namespace(problem.x0), (problem.span[0], float(path.nodes[-1]))
-    reached = not path.message
+    message = path.message or _not_finite(path)
     if times is None:
         times, y = path.nodes, path.states
     else:
@@ -143,7 +144,9 @@ def _result(problem, path, times):
 
     def sol(t):
         host = _arrays.to_numpy(t) if _arrays.is_array(t) else np.asarray(t)
-        values = xp.moveaxis(path.sol(checked_times(host.ravel(), span, "t")), 0, -1)
+        inside = checked_times(host[None] if host.ndim == 0 else host, span, "t")
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = xp.moveaxis(path.sol(inside), 0, -1)
         return values[..., 0] if host.ndim == 0 else values
 
     return OdeResult(
@@ -155,9 +158,17 @@ def _result(problem, path, times):
         nfev=path.evaluations,
         njev=0,
         nlu=0,
-        status=0 if reached else -1,
-        message=path.message or f"reached the end; estimated relative error {path.error:.1e}",
-        success=reached,
+        status=-1 if message else 0,
+        message=message or f"reached the end; estimated relative error {path.error:.1e}",
+        success=not message,
         n_accepted=path.nodes.size - 1,
         n_rejected=path.rejected,
     )
+
+
+def _not_finite(path):
+    """The first node where a solution is infinite or NaN, of NumPy arrays."""
+    if not _arrays.is_numpy(path.states):
+        return ""
+    bad = ~np.isfinite(path.states).reshape(path.nodes.size, -1).all(axis=1)
+    return f"not finite at t = {path.nodes[np.argmax(bad)]:.17g}" if bad.any() else ""

@@ -73,7 +73,7 @@ def hamiltonian_part(system):
 
 def reduced_part(system, breaks, rtol, base):
     """Z for fewer columns, from the reduced system of order n − k; and the panels it took."""
-    panels = normal_solutions(system, breaks, rtol, 0 if base is None else breaks.index(base))
+    panels = normal_solutions(system, breaks, rtol, None if base is None else breaks.index(base))
     check_resolved(panels, "the reduced system (from `a` and `solutions`)")
 
     def normal(t, frame):

@@ -10,16 +10,19 @@ import numpy as np
 from mathcore import _arrays
 from solvers.linear import chebyshev_panels
 from solvers.linear.chebyshev_panels import INTEGRALS_TO_NODES, NODES
+from solvers.linear.decoupling import separated
 from solvers.linear.normal_frame import collinearity, complement, frame_of, without_span
 
 _CHART = 0.7  # smallest σ_min(Nᴴ V) of a panel, V orthonormal and orthogonal to X
+_SPREAD = 30.0  # largest condition number of s over a panel: digits lost by what decays there
 _ROUNDING = 8  # units of eps
 
 
 def normal_solutions(system, breaks, rtol, start):
     """Panels of y (n (n − k) components), whose part orthogonal to X belongs to solutions.
 
-    At ``breaks[start]`` that part is orthonormal. ``unresolved`` as in `interpolate`.
+    At ``breaks[start]`` that part is orthonormal; where `start` is None, the solutions are those
+    that grow and decay apart from each other. ``unresolved`` as in `interpolate`.
     """
 
     def charted(panels):
@@ -28,7 +31,7 @@ def normal_solutions(system, breaks, rtol, start):
     panels = chebyshev_panels.interpolate_panels(charted, breaks, system.span)
     if panels.unresolved is not None:
         return panels
-    return _joined(system, panels, panels.breaks.index(breaks[start]))
+    return _joined(system, panels, None if start is None else panels.breaks.index(breaks[start]))
 
 
 def propagators(xp, b, panels):
@@ -62,9 +65,12 @@ def _charted_panels(system, panels, rtol):
     values = xp.reshape(chart @ s, (*t.shape, -1))
     size = xp.max(xp.abs(values), axis=-1)
     noise = _ROUNDING * _arrays.eps(system.span) * collinearity(xp, frame)
-    tolerance = xp.maximum(rtol * size, noise * xp.max(size, axis=-1, keepdims=True))
-    narrow = xp.linalg.svdvals(turned)[..., 0] ** 2 > 1 - _CHART**2
-    tolerance = xp.where(xp.any(narrow, axis=-1, keepdims=True), -1.0, tolerance)
+    ends = xp.linalg.svdvals(s[:, 0, ...])  # nodes run from right to left
+    spread = (ends[..., 0] / ends[..., -1])[:, None]
+    # An error relative to what decays fastest: it has to keep its digits from panel to panel
+    tolerance = xp.maximum(rtol * size / spread, noise * xp.max(size, axis=-1, keepdims=True))
+    turns = xp.max(xp.linalg.svdvals(turned)[..., 0], axis=-1) ** 2 > 1 - _CHART**2
+    tolerance = xp.where(turns[:, None] | ~(spread <= _SPREAD), -1.0, tolerance)
     return values, xp.broadcast_to(tolerance[..., None], values.shape)
 
 
@@ -75,32 +81,50 @@ def _kept(xp, turned):
 
 
 def _joined(system, panels, start):
-    """The panels with s carried over their ends, outward from `start`."""
+    """The panels with s carried over their ends."""
     xp, count = system.xp, len(panels.breaks) - 1
     m = system.n - system.k
     y = xp.reshape(panels.coefficients, (count, NODES, system.n, m))
     signs = _arrays.from_numpy((-1.0) ** np.arange(NODES), y)[None, :, None, None]
     left, right = xp.sum(signs * y, axis=1), xp.sum(y, axis=1)
-    frames = frame_of(system, _arrays.from_numpy(panels.breaks, system.span))
-    weights = [None] * count
-    seed = canonical_complement(system, panels.breaks[start])
-    own = min(start, count - 1)
-    ends = left if own == start else right
-    weights[own] = _coordinates(xp, frames.basis[start, ...], ends[own, ...], seed)
-    for i in range(own + 1, count):
-        carried = right[i - 1, ...] @ weights[i - 1]
-        weights[i] = _coordinates(xp, frames.basis[i, ...], left[i, ...], carried)
-    for i in reversed(range(own)):
-        carried = left[i + 1, ...] @ weights[i + 1]
-        weights[i] = _coordinates(xp, frames.basis[i + 1, ...], right[i, ...], carried)
+    basis = frame_of(system, _arrays.from_numpy(panels.breaks, system.span)).basis
+    steps = _coordinates(xp, basis[1:-1, ...], left[1:, ...], right[:-1, ...])
+    own = min(start or 0, count - 1)
+    ends = left if own == (start or 0) else right
+    seed = canonical_complement(system, panels.breaks[start or 0])
+    seed = _coordinates(xp, basis[start or 0, ...], ends[own, ...], seed)
+    weights = separated(steps, seed) if start is None else _carried(steps, seed, own)
     y = y @ xp.stack(weights)[:, None, ...]
+    _check_range(xp.max(xp.abs(y), axis=(1, 2)))
     return panels._replace(coefficients=xp.reshape(y, (count, NODES, -1)))
+
+
+def _check_range(sizes):
+    """Raise where a column of a panel (panels, columns) overflows or vanishes."""
+    host = _arrays.to_numpy(sizes)
+    tiny = np.finfo(host.dtype).tiny
+    if not np.all((host > tiny) & np.isfinite(host)):
+        raise ValueError(
+            "`t_span` must be short enough for the new solutions to stay in the range of their "
+            f"dtype; got sizes from {host.min():.1e} to {host.max():.1e}"
+        )
+
+
+def _carried(steps, seed, own):
+    """Solutions of w_{i+1} = C_i w_i with w_own = `seed`."""
+    xp = _arrays.result_namespace(seed)
+    after, before = [seed], []
+    for i in range(own, steps.shape[0]):
+        after.append(steps[i, ...] @ after[-1])
+    for i in reversed(range(own)):
+        before.append(xp.linalg.solve(steps[i, ...], (before or after[:1])[-1]))
+    return before[::-1] + after
 
 
 def _coordinates(xp, basis, chart, carried):
     """C (m, m) for which `chart` C and `carried` (n, m) differ by known columns alone."""
     chart, carried = (y - basis @ (_arrays.adjoint(basis) @ y) for y in (chart, carried))
-    scale = xp.max(xp.abs(_arrays.detach(chart)))
+    scale = xp.max(xp.abs(_arrays.detach(chart)), axis=(-2, -1), keepdims=True)
     gram = _arrays.adjoint(chart) @ chart
     return xp.linalg.solve(gram / scale**2, _arrays.adjoint(chart) @ carried / scale**2)
 

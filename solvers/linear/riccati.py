@@ -106,7 +106,11 @@ def _ratio(given, t, y):
         limit = 64 * _arrays.eps(y1) * xp.maximum(xp.abs(first), xp.abs(second))
         if _arrays.concrete(xp.all(xp.abs(first - second) > limit)) is False:
             raise ValueError(f"`{names}` must differ; got equal values at t = {t}")
-    return (y - y1) * (y3 - y2), (y - y2) * (y3 - y1)
+    infinite = xp.isinf(y)  # at a pole of y both differences with it cancel
+    finite = xp.where(infinite, xp.zeros_like(y), y)
+    one = xp.ones_like(y)
+    left, right = (xp.where(infinite, one, finite - other) for other in (y1, y2))
+    return left * (y3 - y2), right * (y3 - y1)
 
 
 def _quotient(top, bottom):

@@ -18,15 +18,13 @@ def check_columns(system, breaks, rtol):
     ValueError
         A column cannot be resolved, columns are dependent, or a column is no solution.
     """
-    xp = system.xp
 
     def columns(t):
         x = system.columns(t)
         check_independent(system, x, t)
-        size = xp.broadcast_to(xp.max(xp.abs(x), axis=-2, keepdims=True), x.shape)
-        return tuple(xp.reshape(part, (*t.shape, -1)) for part in (x, rtol * size))
+        return x
 
-    panels = chebyshev_panels.interpolate(columns, breaks, system.span)
+    panels = _resolve(system, columns, breaks, rtol)
     if panels.unresolved is not None:
         t, entry, size = panels.unresolved
         raise ValueError(
@@ -35,21 +33,43 @@ def check_columns(system, breaks, rtol):
         )
     if system.coefficient is None:
         return panels
-    names = [f"{system.name(j)} must solve x' = A x" for j in range(system.k)]
-    _check_residuals(system, system.columns, None, panels.breaks, rtol, names)
+    if system.k:
+        names = [f"{system.name(j)} must solve x' = A x" for j in range(system.k)]
+        _check_residuals(system, system.columns, None, panels, rtol, names)
     if system.origin is not None and system.forcing is not None:
         names = ["`solutions[0]` must solve x' = A x + b"]
 
         def origin(t):
             return system.origin(t)[..., None]
 
-        _check_residuals(system, origin, system.forcing, panels.breaks, rtol, names)
+        own = _interpolated(system, origin, panels.breaks, rtol)
+        _check_residuals(system, origin, system.forcing, own, rtol, names)
     return panels
 
 
-def _check_residuals(system, columns, forcing, breaks, rtol, names):
+def _resolve(system, columns, breaks, rtol):
+    """Panels on which each of the columns is a polynomial up to `rtol` of its size there."""
+    xp = system.xp
+
+    def with_tolerance(t):
+        x = columns(t)
+        size = xp.broadcast_to(xp.max(xp.abs(x), axis=-2, keepdims=True), x.shape)
+        return tuple(xp.reshape(part, (*t.shape, -1)) for part in (x, rtol * size))
+
+    return chebyshev_panels.interpolate(with_tolerance, breaks, system.span)
+
+
+def _interpolated(system, columns, breaks, rtol):
+    """The same, but on the panels given where no narrower ones resolve the columns."""
+    panels = _resolve(system, columns, breaks, rtol)
+    if panels.unresolved is None:
+        return panels
+    return _resolve(system, columns, breaks, 1 / _arrays.eps(system.span))
+
+
+def _check_residuals(system, columns, forcing, panels, rtol, names):
     limit = _limit(system.span, rtol)
-    t, residuals, *_ = _measures(system, columns, forcing, breaks, limit)
+    t, residuals, *_ = _measures(system, columns, forcing, panels, limit)
     for j, name in enumerate(names):
         i = int(np.argmax(residuals[:, j]))
         if not residuals[i, j] <= limit:
@@ -98,7 +118,8 @@ def measure(system, parts, breaks, rtol):
         Its determinant does not follow ∫ tr A.
     """
     limit = _limit(system.span, rtol)
-    t, residuals, conditions, volumes = _measures(system, parts.fundamental, None, breaks, limit)
+    panels = _interpolated(system, parts.fundamental, breaks, rtol)
+    t, residuals, conditions, volumes = _measures(system, parts.fundamental, None, panels, limit)
     _check_liouville(system, parts, t, volumes, limit * conditions)
     residual = float(residuals.max())
     if system.forcing is not None:
@@ -106,7 +127,8 @@ def measure(system, parts, breaks, rtol):
         def column(t):
             return parts.particular(t)[..., None]
 
-        _, residuals, *_ = _measures(system, column, system.forcing, breaks, limit)
+        panels = _interpolated(system, column, breaks, rtol)
+        _, residuals, *_ = _measures(system, column, system.forcing, panels, limit)
         residual = max(residual, float(residuals.max()))
     return residual, float(conditions.max())
 
@@ -134,31 +156,34 @@ def _limit(span, rtol):
     return max(1e3 * rtol, 1e5 * _arrays.eps(span))
 
 
-def _measures(system, fundamental, forcing, breaks, limit):
-    """Times (m,), residuals (m, columns), condition numbers and log volumes (m,), on the host."""
-    panels, size = list(itertools.pairwise(breaks)), chebyshev_panels.batch_size(system.span)
+def _measures(system, fundamental, forcing, panels, limit):
+    """Times (m,), residuals (m, columns), condition numbers and log volumes (m,), on the host.
+
+    `panels` interpolate `fundamental`; the times lie between their nodes.
+    """
+    pairs, size = list(itertools.pairwise(panels.breaks)), chebyshev_panels.batch_size(system.span)
     parts = []
-    for start in range(0, len(panels), size):
-        batch = panels[start : start + size]
-        t = chebyshev_panels.times(batch, system.span, chebyshev_panels.CHECK_POINTS)
+    for start in range(0, len(pairs), size):
+        some = slice(start, min(start + size, len(pairs)))
+        t = chebyshev_panels.times(pairs[some], system.span, chebyshev_panels.CHECK_POINTS)
         x = fundamental(t)
-        at_nodes = fundamental(chebyshev_panels.times(batch, system.span))
-        residuals = _residuals(system, at_nodes, t, x, forcing, batch, limit)
+        slopes = chebyshev_panels.derivative_at_check_points(panels, some)
+        slopes = system.xp.reshape(slopes, x.shape)
+        residuals = _residuals(system, slopes, t, x, forcing, pairs[some], limit)
         measured = t, residuals, *_shape_of(system.xp, x)
-        parts.append([_arrays.to_numpy(one).reshape(len(batch) * NODES, -1) for one in measured])
+        parts.append(
+            [_arrays.to_numpy(one).reshape(len(pairs[some]) * NODES, -1) for one in measured]
+        )
     t, residuals, *others = (np.concatenate(one) for one in zip(*parts, strict=True))
     return t[:, 0], residuals, *(one[:, 0] for one in others)
 
 
-def _residuals(system, at_nodes, t, x, forcing, batch, limit):
-    """‖x' − A x − b‖ / (‖x'‖ + ‖A‖ ‖x‖ + rounding of x' / limit), x' from the interpolant.
+def _residuals(system, derivative, t, x, forcing, batch, limit):
+    """‖x' − A x − b‖ / (‖x'‖ + ‖A‖ ‖x‖ + rounding of x' / limit).
 
     Norms are largest entries: columns may be of any scale.
     """
     xp = system.xp
-    flat = xp.reshape(at_nodes, (*t.shape, -1))
-    derivative = chebyshev_panels.derivative_at_check_points(flat, batch)
-    derivative = xp.reshape(derivative, x.shape)
     a = system.coefficient(t)
     change = derivative if forcing is None else derivative - forcing(t)[..., None]
     rounding = NODES**2 * _arrays.eps(t)

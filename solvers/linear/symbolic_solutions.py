@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mathcore import _arrays
+from solvers.linear.antiderivatives import antiderivative, simplified
+from solvers.linear.symbolic_reduction import missing_columns
 
 _SAMPLES = 9
 _AGREEMENT = 1e-6  # between the expression and the numbers, relative
-_TABULATED = 30  # operations, beyond which rules of thumb are tried without end
-_SIMPLE = 200  # operations; what is longer is left as it is
 
 
 class GivenExpressions(NamedTuple):
@@ -35,10 +35,11 @@ def given_expressions(a, solutions, b, t_span, kind):
     if any(_arrays.is_array(t) and not _arrays.is_numpy(t) for t in (t_span, *_listed(t_span))):
         raise TypeError("`t_span` must be numbers or NumPy's beside SymPy expressions")
     t = _time([one for one in (a, b, *given) if _is_symbolic(one)])
-    order = a.shape[0] if _is_symbolic(a) else None
+    shape = getattr(a, "shape", ())
+    order = shape[0] if _is_symbolic(a) and shape else None
     given = [_as_vector(one, order, t) for one in given]
     functions = (_function(a, t, column=False), *(_function(one, t) for one in (b, *given)))
-    symbolic = _is_symbolic(a) and all(_is_symbolic(one) for one in given)
+    symbolic = order is not None and given and all(_is_symbolic(one) for one in given)
     x = None
     if symbolic and kind == "homogeneous" and all(one.shape == (order, 1) for one in given):
         import sympy
@@ -48,22 +49,29 @@ def given_expressions(a, solutions, b, t_span, kind):
 
 
 def fundamental_expression(given, t_span, *, elementary=True):
-    """The fundamental matrix in symbols for n − 1 or n columns, else None."""
+    """The fundamental matrix in symbols, or None; with integrals where not `elementary`."""
     import sympy
 
-    if given.x is None or given.x.cols < given.x.rows - 1:
-        return None
-    if given.x.cols == given.x.rows:
+    if given.x is None or given.x.cols == given.x.rows:
         return given.x
     t0, t1 = (sympy.nsimplify(float(t)) for t in t_span)
     time = sympy.Symbol(given.t.name, real=True, positive=True if t0 > 0 else None)
     a, x = (one.subs(given.t, time) for one in (given.a, given.x))
     interval = _Interval(time, t0, (t0 + t1) / 2)
+    if x.cols < x.rows - 1:
+        new = missing_columns(a, x, interval) if elementary else None
+    else:
+        new = _last_column(a, x, interval, elementary)
+    return None if new is None else given.x.row_join(new.subs(time, given.t))
+
+
+def _last_column(a, x, interval, elementary):
+    import sympy
+
     size = sympy.simplify(sympy.exp(_integral(a.trace(), interval)))
     minors = _minors(x)
     new = _elementary(a, x, minors, size, interval) if elementary else None
-    new = _with_integrals(a, x, minors, size, interval) if new is None else new
-    return given.x.row_join(new.subs(time, given.t))
+    return _with_integrals(a, x, minors, size, interval) if new is None else new
 
 
 class _Interval(NamedTuple):
@@ -83,34 +91,34 @@ def _minors(x):
 
 
 def aligned(expression, fundamental, given, span):
-    """Coefficients (n,) of the expression's last column in those of `fundamental`.
+    """Coefficients (n, n − k) of the expression's new columns in those of `fundamental`.
 
-    None where they are not constant: the antiderivative jumps inside the interval.
+    None where they are not constant: an antiderivative jumps inside the interval.
     """
     import sympy
 
     lo, hi = _arrays.to_numpy(span)
     t = np.linspace(lo, hi, _SAMPLES + 2)[1:-1]
-    last = expression[:, -1]
-    if last.has(sympy.Integral):
-        return _aligned_at_start(last, fundamental, given, lo)
+    new = expression[:, given.x.cols :]
+    if new.has(sympy.Integral):
+        return _aligned_at_start(new, fundamental, given, lo)
     with np.errstate(all="ignore"):
-        values = np.asarray(_function(last, given.t)(t))
+        values = np.asarray(_function(new, given.t, column=False)(t))
     if not np.all(np.isfinite(values)):
         return None
     phi = fundamental(t)
-    c = np.linalg.solve(phi, values[..., None])[..., 0]
+    c = np.linalg.solve(phi, values)
     best = int(np.argmin(np.linalg.cond(phi)))
-    error = np.abs(phi @ c[best] - values).max(axis=-1) / np.abs(values).max(axis=-1)
+    error = np.abs(phi @ c[best] - values).max(axis=-2) / np.abs(values).max(axis=-2)
     return c[best] if error.max() <= _AGREEMENT else None
 
 
-def _aligned_at_start(column, fundamental, given, t0):
+def _aligned_at_start(columns, fundamental, given, t0):
     """The same from the first time, where all integrals are 0."""
     import sympy
 
-    start = column.replace(lambda one: isinstance(one, sympy.Integral), lambda one: sympy.S.Zero)
-    value = np.asarray(_function(start, given.t)(t0))
+    start = columns.replace(lambda one: isinstance(one, sympy.Integral), lambda one: sympy.S.Zero)
+    value = np.asarray(_function(start, given.t, column=False)(t0))
     return np.linalg.solve(fundamental(np.asarray(t0)), value)
 
 
@@ -175,75 +183,11 @@ def _elementary(a, x, minors, size, interval):
         w = size / minors[i]
         unit = sympy.Matrix([int(j == i) for j in range(a.rows)])
         rates = x.row_join(unit).LUsolve(a * unit * w)[: x.cols]
-        v = [_antiderivative(rate, interval.t, interval.inside) for rate in rates]
+        v = [antiderivative(rate, interval.t, interval.inside) for rate in rates]
         if all(one is not None for one in v):
             new = x * sympy.Matrix(v) + unit * w
             return new.applyfunc(sympy.simplify)
     return None
-
-
-def _antiderivative(f, t, inside):
-    """An antiderivative real at t = `inside`, or None; only methods that end are tried."""
-    import sympy
-    from sympy.integrals.manualintegrate import manualintegrate
-    from sympy.integrals.risch import risch_integrate
-
-    f = sympy.simplify(f) if f.count_ops() < _SIMPLE else f
-    functions = f.atoms(sympy.Function)
-    if f.is_rational_function(t):
-        found = sympy.integrate(f, t)
-    elif f.count_ops() > _SIMPLE or not all(isinstance(g, _elementary_kinds()) for g in functions):
-        return None
-    elif all(isinstance(g, sympy.exp | sympy.log) for g in functions) and _is_transcendental(f):
-        found = risch_integrate(f, t)
-    elif f.count_ops() > _TABULATED:
-        return None
-    else:
-        found = manualintegrate(_without_reciprocals(f), t)
-    return None if found.has(sympy.Integral) else _real_logarithms(found, t, inside)
-
-
-def _elementary_kinds():
-    import sympy
-
-    return (sympy.exp, sympy.log, sympy.sin, sympy.cos, sympy.tan)
-
-
-def _is_transcendental(f):
-    """No roots: a case that Risch's algorithm decides."""
-    import sympy
-
-    return all(power.exp.is_integer or power.base == sympy.E for power in f.atoms(sympy.Pow))
-
-
-def _without_reciprocals(f):
-    """1/cos² and 1/sin² as sec² and csc², whose rules are known."""
-    import sympy
-
-    def turned(power):
-        other = sympy.sec if power.base.func is sympy.cos else sympy.csc
-        return other(power.base.args[0]) ** -power.exp
-
-    def is_reciprocal(one):
-        return (
-            one.is_Pow
-            and isinstance(one.base, sympy.cos | sympy.sin)
-            and one.exp.is_integer
-            and one.exp.is_negative
-        )
-
-    return f.replace(is_reciprocal, turned)
-
-
-def _real_logarithms(f, t, inside):
-    """log(−g) for log(g) where g is negative at t = `inside`: another constant."""
-    import sympy
-
-    def turned(g):
-        value = g.subs(t, inside)
-        return sympy.log(-g) if value.is_real and value.is_negative else sympy.log(g)
-
-    return f.replace(sympy.log, turned)
 
 
 def _with_integrals(a, x, minors, size, interval):
@@ -260,10 +204,10 @@ def _integral(f, interval, *, closed=True):
     """An elementary antiderivative, or the integral from t0 unevaluated."""
     import sympy
 
-    f = sympy.simplify(f) if f.count_ops() < _SIMPLE else f
+    f = simplified(f)
     if f == 0:
         return f
-    found = _antiderivative(f, interval.t, interval.inside) if closed else None
+    found = antiderivative(f, interval.t, interval.inside) if closed else None
     if found is not None:
         return found
     s = sympy.Dummy("s", real=True, positive=interval.t.is_positive)

@@ -7,6 +7,7 @@ from scipy.integrate import solve_ivp
 
 from mathcore import expm
 from solvers import companion, general_solution, reduce_order
+from solvers.linear import decoupling
 
 EULER_3 = companion([lambda t: -6 / t**3, lambda t: 6 / t**2, lambda t: -3 / t])
 POWERS = [
@@ -93,6 +94,70 @@ def test_the_chart_turns_with_the_columns():
     solution = general_solution(a, columns(exact, [0]), (0.0, 2.0))
     t = np.linspace(0.0, 2.0, 41)
     assert error(exact(t), solution.fundamental(t)) < 1e-11
+
+
+class TestDichotomy:
+    """Turning solutions e^{r t} over ten units of time: the sizes spread by up to e^{160}."""
+
+    @staticmethod
+    def system(rates):
+        turn = np.random.default_rng(0).standard_normal((4, 4))
+        turn, rates = (turn - turn.T) / 2, np.asarray(rates)
+
+        def rotation(t):
+            return expm(np.asarray(t)[..., None, None] * turn)
+
+        def a(t):
+            q = rotation(t)
+            return turn + (q * rates) @ np.swapaxes(q, -1, -2)
+
+        return lambda t: rotation(t) * np.exp(rates * np.asarray(t)[..., None, None]), a
+
+    @pytest.mark.parametrize("k", [1, 2])
+    @pytest.mark.parametrize("rates", [(6.0, 2, -2, -6), (-3.0, -1, 1, 3), (1.0, -8, 8, -1)])
+    def test_columns_stay_independent(self, rates, k):
+        exact, a = self.system(rates)
+        solution = general_solution(a, columns(exact, range(k)), (0.0, 10.0), rtol=1e-11)
+        assert solution.condition < 10 and solution.residual < 1e-9
+        t = np.linspace(0.0, 10.0, 101)
+        truth, phi = exact(t), solution.fundamental(t)
+        for column in np.moveaxis(phi[..., k:], -1, 0):
+            size = np.linalg.norm(column, axis=-1, keepdims=True)
+            rows = np.reshape(truth / size[..., None], (-1, 4))
+            scale = np.linalg.norm(rows, axis=0)
+            c = np.linalg.lstsq(rows / scale, np.reshape(column / size, -1), rcond=None)[0] / scale
+            assert np.linalg.norm((truth @ c - column) / size, axis=-1).max() < 1e-10
+        volume = np.log(np.abs(np.linalg.det(phi))) - sum(rates) * t
+        np.testing.assert_allclose(volume, volume[0], atol=1e-9)
+
+    def test_a_forcing_leaves_a_bounded_solution(self):
+        exact, a = self.system((6.0, 2, -2, -6))
+        solution = general_solution(
+            a, columns(exact, [0]), (0.0, 10.0), b=lambda t: np.cos(t) * np.ones(4)
+        )
+        assert np.abs(solution.particular(np.linspace(0.0, 10.0, 101))).max() < 10
+
+    def test_a_stiff_column_keeps_its_digits(self):
+        a, known = np.diag([-60.0, -1, 1]), [lambda t: np.array([0 * t, np.exp(-t), 0 * t])]
+        solution = general_solution(a, known, (0.0, 3.0))
+        t = np.linspace(0.0, 3.0, 31)
+        decaying = np.abs(solution.fundamental(t)[:, 0, 1:]).max(axis=-1) * np.exp(60 * t)
+        np.testing.assert_allclose(decaying, decaying[0], rtol=1e-10)
+
+    def test_sizes_beyond_the_dtype(self):
+        known = [lambda t: np.array([0 * t, np.exp(-t), 0 * t])]
+        with pytest.raises(ValueError, match=r"`t_span` must be short enough .* sizes from 0.0e"):
+            general_solution(np.diag([-500.0, -1, 1]), known, (0.0, 2.0))
+
+
+def test_separated_columns():
+    """Steps diag(2, 1/2) in an order that a start from the unit vectors would keep."""
+    steps = np.tile(np.diag([0.25, 4.0]), (30, 1, 1))
+    w = np.stack(decoupling.separated(steps, np.eye(2)))
+    np.testing.assert_allclose(
+        np.abs(w[:, :, 0]), 4.0 ** np.arange(31)[:, None] * [0, 1], atol=1e-9
+    )
+    np.testing.assert_allclose(np.abs(w[:, :, 1]) * 4.0 ** np.arange(31)[:, None], [[1, 0]] * 31)
 
 
 @pytest.mark.parametrize("verify", [True, False])

@@ -100,6 +100,73 @@ def test_enough_of_them_need_no_coefficient():
 def test_all_homogeneous_solutions_need_no_coefficient():
     solution = general_solution(None, columns(3), SPAN)
     np.testing.assert_array_equal(solution.fundamental(T), fundamental(T))
+    np.testing.assert_array_equal(solution.particular(T), 0.0)
+    start = fundamental(SPAN[0])
+    np.testing.assert_allclose(solution.fit(SPAN[0], start[:, 1])(T), fundamental(T)[..., 1])
+
+
+class TestScalarEquation:
+    """y'' + y = t from y alone."""
+
+    oscillator = staticmethod(companion([1.0, 0.0]))
+    given = (lambda t: t, lambda t: t + np.cos(t), lambda t: t + np.sin(t))
+
+    @pytest.mark.parametrize("count", [2, 3])
+    @pytest.mark.parametrize("forcing", [lambda t: t, lambda t: np.array([0 * t, t])])
+    def test_from_solutions_of_it(self, count, forcing):
+        solution = general_solution(
+            self.oscillator, self.given[:count], (0.0, 6.0), b=forcing, kind="particular"
+        )
+        t = np.linspace(0.0, 6.0, 31)
+        x = solution.fit(0.0, [2.0, 3.0])(t)
+        np.testing.assert_allclose(x[:, 0], t + 2 * np.cos(t) + 2 * np.sin(t), atol=2e-12)
+        np.testing.assert_allclose(solution.particular(t), np.stack([t, 1 + 0 * t], -1), atol=2e-12)
+        assert solution.residual < 1e-11
+
+    def test_from_one_of_the_homogeneous_equation(self):
+        solution = general_solution(self.oscillator, [np.cos], (0.0, 6.0), b=lambda t: t)
+        x = solution.fit(0.0, [0.0, 1.0])(5.0)
+        np.testing.assert_allclose(x, [5.0, 1.0], atol=1e-12)
+
+    def test_a_forcing_that_vanishes_and_one_that_is_large(self):
+        for b, factor in ((0.0, 0.0), (1e100, 1e100)):
+            given = [lambda t, f=factor: f + 0 * t, lambda t, f=factor: f + np.cos(t) * max(f, 1)]
+            solution = general_solution(
+                self.oscillator, given, (0.0, 3.0), b=lambda t, b=b: b + 0 * t, kind="particular"
+            )
+            value = solution.particular(2.0)
+            np.testing.assert_allclose(value, [factor, 0.0], atol=1e-12 * max(factor, 1))
+
+    def test_what_solves_something_else(self):
+        wrong = [self.given[0], lambda t: 1.01 * t]
+        with pytest.raises(ValueError, match=r"`solutions\[1\]` must solve x' = A x \+ b; .* t = "):
+            general_solution(self.oscillator, wrong, (0.0, 6.0), b=lambda t: t, kind="particular")
+
+
+class TestFirstOrder:
+    """x' = cos t (x + 1): here the trace is the whole matrix, and no solution need be known."""
+
+    t = np.linspace(0.0, 6.0, 31)
+    exact = 3 * np.exp(np.sin(t)) - 1
+
+    @pytest.mark.parametrize("known", [[], [lambda t: np.exp(np.sin(t))]])
+    @pytest.mark.parametrize("a", [np.cos, lambda t: np.array([[np.cos(t)]])])
+    def test_variation_of_constants(self, a, known):
+        solution = general_solution(a, known, (0.0, 6.0), b=np.cos)
+        x = solution.fit(0.0, [2.0])(self.t)
+        np.testing.assert_allclose(x[:, 0], self.exact, rtol=1e-12)
+        assert solution.residual < 1e-10
+        np.testing.assert_allclose(solution.log_wronskian(self.t), np.sin(self.t), atol=1e-13)
+
+    def test_from_one_solution_of_the_inhomogeneous_equation(self):
+        given = [lambda t: 0 * t - 1]
+        solution = general_solution(np.cos, given, (0.0, 6.0), kind="particular")
+        np.testing.assert_allclose(solution.fit(0.0, [2.0])(self.t)[:, 0], self.exact, rtol=1e-12)
+
+    def test_constants(self):
+        solution = general_solution(2j, [], (0.0, 3.0), b=1.0)
+        x = solution.fit(0.0, [0.0])(2.0)
+        np.testing.assert_allclose(x, [(np.exp(4j) - 1) / 2j], rtol=1e-13)
 
 
 def test_affinely_dependent():

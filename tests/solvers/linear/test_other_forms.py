@@ -80,6 +80,49 @@ class TestGrid:
             general_solution(BESSEL, np.ones((9, 3, 1)), (1.0, 3.0), times=times)
 
 
+class TestCoefficientsOnAGrid:
+    times = np.linspace(1.0, 10.0, 401)
+    samples = BESSEL(times)
+
+    @pytest.mark.parametrize("form", ["array", "pair"])
+    @pytest.mark.parametrize("known", ["array", "callables"])
+    def test_bessel(self, form, known):
+        a = self.samples if form == "array" else (self.times, self.samples)
+        given = bessel(self.times)[..., :1] if known == "array" else [special.j0]
+        needed = form == "array" or known == "array"
+        solution = general_solution(
+            a, given, (1.0, 10.0), times=self.times if needed else None, rtol=1e-8
+        )
+        y = solution.fit(1.0, bessel(1.0)[:, 1])(np.linspace(1.0, 10.0, 50))
+        exact = bessel(np.linspace(1.0, 10.0, 50))[..., 1]
+        np.testing.assert_allclose(y, exact, atol=1e-9)
+        assert solution.residual < 1e-7
+
+    def test_forcing(self):
+        a, b = (self.times, self.samples), (self.times, self.samples[:, 1])
+        given = [lambda t: bessel(t)[..., 0]]
+        found = general_solution(a, given, (1.0, 10.0), b=b, rtol=1e-8).fit(1.0, [1.0, 0.0])
+        exact = general_solution(BESSEL, given, (1.0, 10.0), b=lambda t: BESSEL(t)[..., 1, :])
+        np.testing.assert_allclose(found(7.7), exact.fit(1.0, [1.0, 0.0])(7.7), atol=1e-9)
+
+    def test_too_coarse(self):
+        few = self.times[::40]
+        with pytest.raises(ValueError, match=r"`solutions\[0\]` must solve x' = A x; got .* t = "):
+            general_solution((few, BESSEL(few)), [lambda t: bessel(t)[..., 0]], (1.0, 10.0))
+
+    def test_errors(self):
+        known = bessel(self.times)[..., :1]
+        with pytest.raises(ValueError, match=r"shape \(9,\), one for each row of `a`"):
+            general_solution(self.samples[:9], known, (1.0, 9.0), times=self.times)
+        with pytest.raises(ValueError, match="`t_span` must lie in `times`"):
+            general_solution((self.times, self.samples), [special.j0], (0.5, 9.0))
+        later = (self.times[9:], self.samples[9:])
+        with pytest.raises(
+            ValueError, match="`times` of `solutions` must lie between those of `a`"
+        ):
+            general_solution(later, known, (5.0, 9.0), times=self.times)
+
+
 class TestScalarSolutions:
     def test_bessel_from_j0_alone(self):
         solution = general_solution(BESSEL, [special.j0], (1.0, 30.0), rtol=1e-14)
@@ -108,7 +151,7 @@ class TestScalarSolutions:
     def test_only_with_a_companion_matrix(self):
         with pytest.raises(ValueError, match="need `a` to be a companion matrix"):
             general_solution(-ROTATION, [np.cos], (0.0, 1.0))
-        with pytest.raises(ValueError, match=r"must return shape \(n,\) for kind='particular'"):
+        with pytest.raises(ValueError, match=r"`b` must be given beside scalar solutions"):
             general_solution(ROTATION, [np.cos, np.sin], (0.0, 1.0), kind="particular")
 
     def test_with_a_forcing(self):
@@ -140,6 +183,45 @@ def symbolic_cases():
             [sympy.exp(T), sympy.exp(2 * T)],
             (0, 3),
             sympy.exp(3 * T),
+        ),
+    }
+
+
+def reducible():
+    """A, known columns, interval, columns that are missing."""
+    exp, matrix = sympy.exp, sympy.Matrix
+    turning = sympy.Matrix([[0, -2 * T, 0], [2 * T, 0, 0], [0, 0, 0]])
+    cubic = companion([-6 / T**3, 6 / T**2, -3 / T])
+
+    def column(y, n):
+        return matrix([sympy.diff(y, T, i) for i in range(n)])
+
+    return {
+        "Euler": (cubic, [T], (1, 3), [column(T**2, 3), column(T**3, 3)]),
+        "Euler, t < 0": (cubic, [T], (-3, -1), [column(T**3, 3)]),
+        "constant": (
+            companion([sympy.Integer(4), 0, 5, 0]),
+            [sympy.cos(T)],
+            (0, 3),
+            [column(sympy.sin(2 * T), 4)],
+        ),
+        "of one direction": (
+            turning,
+            [matrix([0, 0, 1])],
+            (0, 2),
+            [matrix([sympy.cos(T**2), sympy.sin(T**2), 0])],
+        ),
+        "one after the other": (
+            matrix([[1, 1, 0], [0, 1 / T, T], [0, 0, 2 / T]]),
+            [matrix([exp(T), 0, 0])],
+            (1, 2),
+            [matrix([-T - 1, T, 0])],
+        ),
+        "complex": (
+            matrix([[sympy.I, 1, 0], [0, -sympy.I, 0], [0, 0, 1]]),
+            [matrix([0, 0, exp(T)])],
+            (0, 2),
+            [matrix([exp(sympy.I * T), 0, 0])],
         ),
     }
 
@@ -186,11 +268,33 @@ class TestExpressions:
         numbers = np.array(solution.expression.subs(T, 1.5).evalf().tolist(), dtype=complex)
         np.testing.assert_allclose(solution.fundamental(1.5), numbers, atol=1e-13)
 
+    @pytest.mark.parametrize("name", reducible())
+    def test_from_fewer(self, name):
+        a, known, span, missing = reducible()[name]
+        solution = general_solution(a, known, span)
+        n, expression = a.rows, solution.expression
+        residual = (expression.diff(T) - a * expression).applyfunc(sympy.simplify)
+        assert residual == sympy.zeros(n, n)
+        t = np.linspace(*span, 9)[1:-1]
+        numbers = sympy.lambdify(T, expression, "numpy")
+        exact = np.stack([numbers(one) for one in t]).astype(complex)
+        np.testing.assert_allclose(solution.fundamental(t), exact, rtol=1e-10, atol=1e-12)
+        p = solution.adjoint(t)[:, None, :] @ exact
+        np.testing.assert_allclose(p[:, 0], np.eye(n)[[-1] * 7], atol=1e-10)
+        logs = np.log(np.abs(np.linalg.det(exact)))
+        np.testing.assert_allclose(solution.log_wronskian(t).real, logs, atol=1e-10)
+        for one in missing:
+            column = np.stack([sympy.lambdify(T, one, "numpy")(s) for s in t])[..., 0]
+            c = np.linalg.solve(exact, column[..., None])
+            np.testing.assert_allclose(c, np.broadcast_to(c[:1], c.shape), atol=1e-10)
+
     def test_numbers_without_an_expression(self):
-        a = companion([-6 / T**3, 6 / T**2, -3 / T])
-        solution = general_solution(a, [T], (1, 3))
+        """What is left beside a constant is Legendre's equation."""
+        a = companion([sympy.Integer(0), 2 / (1 - T**2), -2 * T / (1 - T**2)])
+        solution = general_solution(a, [sympy.Matrix([1, 0, 0])], (-0.5, 0.5))
         assert solution.expression is None
-        assert solution.fit(1.0, [1.0, 3.0, 6.0])(2.0)[0] == pytest.approx(8.0, rel=1e-11)
+        x = solution.fit(0.0, [0.0, 0.0, 1.0])(0.4)
+        assert x[1] == pytest.approx(0.4, rel=1e-12)
 
     def test_scalar_expression_for_a_callable(self):
         solution = general_solution(BESSEL, [sympy.besselj(0, T)], (1.0, 9.0))
@@ -207,6 +311,16 @@ class TestExpressions:
         known.append(known[0].subs(T, T - sympy.pi / 2))
         a = sympy.Matrix([[0, 1], [-1, 0]])
         assert general_solution(a, known, (0, 1)).expression == sympy.Matrix.hstack(*known)
+
+    @pytest.mark.parametrize("a", [sympy.cos(T), sympy.Matrix([[sympy.cos(T)]])])
+    def test_first_order_without_a_solution(self, a):
+        x = general_solution(a, [], (0, 6), b=sympy.cos(T)).fit(0.0, [2.0])(5.0)
+        np.testing.assert_allclose(x, [3 * np.exp(np.sin(5.0)) - 1], rtol=1e-12)
+
+    def test_right_hand_side_of_a_scalar_equation(self):
+        a = companion([sympy.Integer(1), 0])
+        solution = general_solution(a, [T, T + sympy.cos(T)], (0, 6), b=T, kind="particular")
+        np.testing.assert_allclose(solution.fit(0.0, [0.0, 1.0])(5.0), [5.0, 1.0], atol=1e-11)
 
     def test_errors(self):
         a = sympy.Matrix([[0, 1], [-1, 0]])
@@ -258,6 +372,10 @@ class TestRecovery:
 
 class TestRiccati:
     known = (np.tan, lambda t: -1 / np.tan(t), lambda t: np.tan(t + 1))  # y' = 1 + y²
+
+    def test_through_a_pole(self):
+        y = riccati_general_solution(*self.known).fit(0.2, np.inf)
+        assert np.isinf(y(0.2)) and y(1.0) == pytest.approx(-1 / np.tan(0.8), rel=1e-13)
 
     def test_fit_and_constant(self):
         general = riccati_general_solution(*self.known)

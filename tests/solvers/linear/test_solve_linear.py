@@ -320,3 +320,67 @@ def test_mixed_libraries():
         solve_linear(torch.eye(5), (0.0, 1.0), X0)
     with pytest.raises(TypeError, match="NumPy"):
         solve_linear(scipy.sparse.csr_array(A), (0.0, 1.0), torch.ones(5))
+
+
+# --- units, dtypes and what is not finite ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e-12, 1e9, 1e200])
+@pytest.mark.parametrize("method", ["krylov", "expm"])
+def test_the_unit_of_time_does_not_matter(unit, method):
+    a, b = 0.1 * RNG.standard_normal((70, 70)), RNG.standard_normal(70)
+
+    def solve(unit, b):
+        span, x0 = (0.0, unit), np.ones(70)
+        return solve_linear(a / unit, span, x0, b=b, method=method, rtol=1e-12).sol(unit)
+
+    np.testing.assert_allclose(solve(unit, None), solve(1.0, None), rtol=1e-10)
+    forced = solve(unit, lambda t: b * np.cos(3 * t / unit) / unit)
+    np.testing.assert_allclose(forced, solve(1.0, lambda t: b * np.cos(3 * t)), atol=1e-10)
+
+
+@pytest.mark.parametrize("size", [1e-12, 1e6, 1e100])
+@pytest.mark.parametrize("method", ["krylov", "expm", "magnus6"])
+def test_forcing_of_another_size_than_the_state(size, method):
+    matrix = A if method != "magnus6" else lambda t: A
+    found = solve_linear(matrix, (0.0, 2.0), X0, b=size * np.ones(5), method=method, rtol=1e-12)
+    moved = np.linalg.solve(A, size * np.ones(5))
+    exact = expm(2 * A) @ (X0 + moved) - moved
+    assert np.abs(found.y[:, -1] - exact).max() < 1e-11 * np.abs(exact).max()
+
+
+def test_steps_follow_the_size_of_the_solution():
+    """A forcing that is large beside x0 asks for no more than the digits of the solution."""
+    a = -np.diag(np.linspace(1.0, 5.0, 5))
+    found = solve_linear(a, (0.0, 10.0), np.ones(5), b=lambda t: 1e9 * np.cos(t) * np.ones(5))
+    assert found.success and found.n_accepted < 500
+
+
+@pytest.mark.parametrize("method", ["krylov", "expm"])
+def test_float32_stays(method):
+    a, x0 = (0.1 * RNG.standard_normal((80, 80))).astype(np.float32), np.ones(80, np.float32)
+    found = solve_linear(a, (0.0, 1.0), x0, method=method, t_eval=[0.3, 1.0])
+    assert found.y.dtype == found.t.dtype == np.float32
+    exact = expm(a.astype(np.float64)) @ np.ones(80)
+    np.testing.assert_allclose(found.y[:, -1], exact, atol=2e-5)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("n", [3, 80])
+def test_what_is_not_finite_is_no_success(n):
+    for a in (np.full((n, n), np.nan), 1e3 * np.eye(n)[::-1]):
+        found = solve_linear(a, (0.0, 1.0), np.ones(n))
+        assert found.status == -1 and not found.success and found.message.startswith("not finite")
+
+
+def test_noise_has_no_short_enough_step():
+    noise = np.random.default_rng(0)
+    found = solve_linear(lambda t: noise.standard_normal((1, 1)), (0.0, 1.0), [1.0], method="cf4")
+    assert not found.success and found.t[-1] == 0.0
+
+
+def test_a_table_of_times_is_refused():
+    with pytest.raises(ValueError, match="`t` must be a sequence of real times"):
+        solve_linear(A, (0.0, 1.0), X0).sol([[0.5]])
+    with pytest.raises(TypeError, match="`a` must be an array, a function of time"):
+        solve_linear(None, (0.0, 1.0), X0)

@@ -217,8 +217,10 @@ def test_shapes():
 def test_how_many_solutions():
     with pytest.raises(ValueError, match=r"1 to n of them, n = 2; got 3"):
         general_solution(BESSEL, [j0, j0, j0], (1.0, 2.0))
-    with pytest.raises(ValueError, match="at least one solution; got none"):
+    with pytest.raises(ValueError, match=r"1 to n of them, n = 2; got 0"):
         general_solution(BESSEL, [], (1.0, 2.0))
+    with pytest.raises(ValueError, match="at least one solution; got none"):
+        general_solution(None, [], (1.0, 2.0))
     for count in (1, 4):
         with pytest.raises(ValueError, match=rf"2 to n \+ 1 of them, n = 2; got {count}"):
             general_solution(BESSEL, [j0] * count, (1.0, 2.0), kind="particular")
