@@ -55,7 +55,7 @@ def _ready_for_numpy(arrays, named):
     """Whether every argument is a floating NumPy array already, all of one dtype: the usual."""
     return (
         len(arrays) == len(named)
-        and all(type(x) is np.ndarray and x.dtype.kind in "fc" for x in arrays.values())
+        and all(type(x) is np.ndarray and x.dtype.char in "efdFD" for x in arrays.values())
         and len({x.dtype for x in arrays.values()}) == 1
     )
 
@@ -93,8 +93,8 @@ def _first_device(arrays):
 def _as_float(xp, name, x, dtype, device):
     if is_array(x):
         x = np.asarray(x) if isinstance(x, np.ndarray) else x
-        if not xp.isdtype(x.dtype, ("numeric", "bool")):
-            raise TypeError(f"`{name}` must be numeric; got dtype {x.dtype}")
+        if not xp.isdtype(x.dtype, ("numeric", "bool")) or getattr(x.dtype, "char", "?") in "gG":
+            raise TypeError(f"`{name}` must be numeric, double at most; got dtype {x.dtype}")
         return x if x.dtype == dtype else xp.astype(x, dtype)
     try:
         host = np.asarray(x)

@@ -41,7 +41,8 @@ def test_plain_numbers_are_numpy():
         ("word", TypeError, "`x` must be an array; got str"),
         ({1: 2}, TypeError, "`x` must be an array; got dict"),
         ([[1], [1, 2]], ValueError, "`x` must be rectangular; got a ragged sequence"),
-        (np.array(["a"]), TypeError, "`x` must be numeric; got dtype <U1"),
+        (np.array(["a"]), TypeError, "`x` must be numeric, double at most; got dtype <U1"),
+        (np.ones(2, np.longdouble), TypeError, "`x` must be numeric, double at most; got dtype"),
     ],
 )
 def test_refused(x, error, message):
