@@ -223,5 +223,9 @@ def is_differentiable(x):
 def has_tangent(x):
     """Whether torch's forward-mode differentiation is under way on the tensor `x`."""
     forward_ad = sys.modules["torch"].autograd.forward_ad
-    inside = getattr(forward_ad, "_current_level", 0) >= 0  # unpacking costs ten times as much
-    return inside and forward_ad.unpack_dual(x).tangent is not None
+    if getattr(forward_ad, "_current_level", 0) < 0:  # unpacking costs ten times as much
+        return False
+    try:
+        return forward_ad.unpack_dual(x).tangent is not None
+    except RuntimeError:  # under torch.func.vmap, which has no rule for it
+        return True

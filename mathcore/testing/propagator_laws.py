@@ -66,10 +66,12 @@ def matches_the_closed_form(fundamental_matrix, xp, system, times):
 
 @law(dtypes=_REAL_AND_COMPLEX, max_examples=5, system=_system, times=_times(1))
 def identity_at_once(fundamental_matrix, xp, system, times):
-    """Φ(t, t) = I."""
-    phi = _solve(fundamental_matrix, xp, system)(times[0], times[0])
-    identity = xp.eye(phi.shape[-1], dtype=phi.dtype)
-    check_close(xp, phi, identity, tolerance=8 * _arrays.eps(phi), what="Φ(t, t) = I")
+    """Φ(t, t) = I, as exactly as an inverse of Φ(t, t0) is."""
+    phi, t = _solve(fundamental_matrix, xp, system), times[0]
+    identity = xp.eye(system.rates.shape[0], dtype=system.rates.dtype)
+    condition = np.linalg.cond(_arrays.to_numpy(phi(t, _SPAN[0])))
+    tolerance = 8 * identity.shape[0] * _arrays.eps(identity) * float(condition)
+    check_close(xp, phi(t, t), identity, tolerance=tolerance, what="Φ(t, t) = I")
 
 
 @law(dtypes=_REAL_AND_COMPLEX, max_examples=5, system=_system, times=_times(3))

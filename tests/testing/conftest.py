@@ -1,5 +1,6 @@
 """Planted faults need to be found, not shrunk."""
 
+import numpy as np
 import pytest
 from hypothesis import Phase, settings
 
@@ -11,3 +12,19 @@ def _no_shrinking():
     settings.load_profile("find only")
     yield
     settings.load_profile(usual)
+
+
+@pytest.fixture
+def fails():
+    """``fails(law, function, max_examples)``: whether the law finds fault with it, in any dtype."""
+
+    def found(law, function, max_examples):
+        for dtype in law.dtypes:
+            try:
+                with np.errstate(all="ignore"):
+                    law(function, dtype=dtype, max_examples=max_examples)
+            except Exception:
+                return True
+        return False
+
+    return found

@@ -24,7 +24,7 @@ def cross_product(x):
 def integrals(function, span, base):
     """t ↦ ∫_base^t of each component, by one interpolant of a degree that leaves no error."""
     each = [
-        Chebyshev.interpolate(lambda s, j=j: function(s)[..., j], 300, span).integ(lbnd=base)
+        Chebyshev.interpolate(lambda s, j=j: function(s)[..., j], 1000, span).integ(lbnd=base)
         for j in range(function(np.asarray(span)).shape[-1])
     ]
     return lambda t: np.stack([one(t) for one in each], axis=-1)

@@ -60,9 +60,10 @@ def mixture_denoiser(
         log_r = -sign * np.sum(offset * np.linalg.solve(spread, offset.mT).mT, axis=-1) / 2
         if log_determinant:
             log_r = log_r - (np.linalg.slogdet(spread)[1] / 2)[:, None]
+        if use_weights:  # in the exponent: a far point may be near to what has no weight
+            with np.errstate(divide="ignore"):
+                log_r = log_r + np.log(weights)[:, None]
         r = np.exp(log_r - log_r.max(axis=None if batch_softmax else 0))
-        if use_weights:
-            r = r * weights[:, None]
         total = r.sum(axis=1, keepdims=True) if batch_softmax else r.sum(axis=0)
         r = r / np.where(total == 0, 1, total)
         pulled = offset if offset_from_mean else np.broadcast_to(x, offset.shape)
