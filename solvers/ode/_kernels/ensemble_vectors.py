@@ -85,7 +85,8 @@ def _operation(symbol, result, emit, *kinds):
     for kind in kinds:
         lower_builtin(symbol, *kind)(generate)
     cases = [signature(result, *kind) for kind in kinds]
-    infer_global(symbol)(type("Cases", (ConcreteTemplate,), {"key": symbol, "cases": cases}))
+    template = type("Cases", (ConcreteTemplate,), {"key": symbol, "cases": cases})
+    infer_global(symbol, types.Function(template))  # no decorator: NumPy 2.0's have no module
 
 
 def _arithmetic(name):
