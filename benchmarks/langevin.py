@@ -27,32 +27,25 @@ def cases(quick):
 # --- targets ------------------------------------------------------------------------------------
 
 
-@numba.njit
-def _score(x, out):
-    for i in range(x.shape[0]):
-        out[i] = -PRECISION[i] * x[i]
+def _gaussian_target(precision):
+    """Score and log density of N(0, diag(1/precision)), compiled."""
+
+    @numba.njit
+    def score(x, out):
+        for i in range(x.shape[0]):
+            out[i] = -precision[i] * x[i]
+
+    @numba.njit
+    def log_density(x):
+        total = 0.0
+        for i in range(x.shape[0]):
+            total -= precision[i] * x[i] * x[i]
+        return total / 2
+
+    return score, log_density
 
 
-@numba.njit
-def _log_density(x):
-    total = 0.0
-    for i in range(x.shape[0]):
-        total -= PRECISION[i] * x[i] * x[i]
-    return total / 2
-
-
-@numba.njit
-def _stiff_score(x, out):
-    for i in range(x.shape[0]):
-        out[i] = -STIFF[i] * x[i]
-
-
-@numba.njit
-def _stiff_log_density(x):
-    total = 0.0
-    for i in range(x.shape[0]):
-        total -= STIFF[i] * x[i] * x[i]
-    return total / 2
+_GAUSSIAN = _gaussian_target(PRECISION)
 
 
 @numba.njit
@@ -99,10 +92,10 @@ def _gaussian(method, chains, steps):
         ).draws
 
     candidates = {
-        "mathcore": lambda: ours(_score, _log_density),
+        "mathcore": lambda: ours(*_GAUSSIAN),
         "mathcore, array score": lambda: ours(_array_score, _array_log_density),
         "plain NumPy": lambda: _plain_numpy(x0, steps, adjusted=method == "mala"),
-        **_blackjax(method, x0, steps, _jax_gaussian),
+        **_blackjax(method, x0, steps, _jax_gaussian(PRECISION)),
     }
     bias = 1 / (1 - STEP_SIZE * PRECISION / 2) if method == "ula" else np.ones(DIM)
     yield Case(
@@ -155,9 +148,8 @@ def _plain_numpy(x0, steps, *, adjusted, h=STEP_SIZE, precision=PRECISION):
     return np.stack(draws, axis=1)
 
 
-def _jax_gaussian(jnp):
-    precision = jnp.asarray(PRECISION, jnp.float32)
-    return lambda x: -0.5 * jnp.sum(precision * x * x)
+def _jax_gaussian(precision):
+    return lambda jnp: lambda x: -0.5 * jnp.sum(jnp.asarray(precision, jnp.float32) * x * x)
 
 
 def _jax_mixture(jnp):
@@ -216,12 +208,13 @@ def _stiff():
     BlackJAX and plain NumPy have no preconditioner: they are given the whitened target.
     """
     x0 = np.random.default_rng(0).standard_normal((16, 100)) / np.sqrt(STIFF)
+    score, log_density = _gaussian_target(STIFF)
 
     def ours(h, preconditioner):
         return sample_langevin(
-            _stiff_score,
+            score,
             x0,
-            log_density=_stiff_log_density,
+            log_density=log_density,
             step_size=h,
             num_steps=2000,
             preconditioner=preconditioner,
@@ -242,15 +235,12 @@ def _stiff():
 
 
 def _stiff_blackjax(x0, z0):
-    def of(precision):
-        return lambda jnp: lambda x: -0.5 * jnp.sum(jnp.asarray(precision, jnp.float32) * x * x)
-
     found = {}
     for name, start, precision, h in (
         ("BlackJAX, whitened", z0, np.ones(100), _WHITE_STEP),
         ("BlackJAX", x0, STIFF, _STIFF_STEP),
     ):
-        runs = _blackjax("mala", start, 2000, of(precision), h=h)
+        runs = _blackjax("mala", start, 2000, _jax_gaussian(precision), h=h)
         if runs:
             found[name] = runs["BlackJAX"]
     return found

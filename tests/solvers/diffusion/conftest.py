@@ -4,16 +4,8 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
+from benchmarks.diffusion_errors import mixture_a
 from solvers import gaussian_mixture_denoiser
-
-
-def mixture_a():
-    angles = 2 * np.pi * np.arange(5) / 5
-    c, s = np.cos(angles), np.sin(angles)
-    rotations = np.stack([np.stack([c, -s], -1), np.stack([s, c], -1)], -2)
-    covariances = rotations @ np.diag([0.15**2, 0.05**2]) @ rotations.mT
-    weights = np.array([0.35, 0.25, 0.2, 0.15, 0.05])
-    return weights, 0.8 * np.stack([c, s], -1), (covariances + covariances.mT) / 2
 
 
 def reference_flow(denoiser, x, a, b):
@@ -52,3 +44,13 @@ def smooth_problem():
     denoiser = gaussian_mixture_denoiser(*mixture_a())
     x = 10.0 * np.random.default_rng(1).standard_normal((32, 2))
     return denoiser, x, reference_flow(denoiser, x, 10.0, 0.1)
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Tiny convolutions gain nothing from more, and lose much where the cores are busy."""
+    torch = pytest.importorskip("torch")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
