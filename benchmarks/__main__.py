@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 _NO_AREAS = (
-    *("__init__", "__main__", "runner", "accuracy"),
+    *("__init__", "__main__", "runner", "accuracy", "recorded_results"),
     *("diffusion_errors", "digits_unet", "generator_battery", "unet_quality"),
 )
 AREAS = sorted(
@@ -92,7 +92,11 @@ def run(area, *, threads, quick):
 
     for line in describe(threads):
         print(line)
-    cases = importlib.import_module(f"benchmarks.{area}").cases(quick)
+    module = importlib.import_module(f"benchmarks.{area}")
+    if hasattr(module, "report"):  # an area that is no comparison
+        print("\n" + "\n".join(module.report(quick, threads)) + "\n")
+        return
+    cases = module.cases(quick)
     print(f"\n{table([measure(case, rounds=3 if quick else 7) for case in cases])}\n")
 
 

@@ -2,8 +2,10 @@
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,7 @@ NAMES_FRAMEWORKS = {
     "mathcore/testing/plugin.py",
     "solvers/diffusion/torch_skips.py",
 }
-KERNEL_IMPORTS = {"math", "numpy", "numba"}
+KERNEL_IMPORTS = {"math", "functools", "numpy", "numba", "llvmlite"}
 COMPILES = ("mathcore._compile", "mathcore._vectors")
 
 
@@ -55,6 +57,7 @@ def test_imports_keep_their_direction(path):
     else:
         outside = not name.startswith("mathcore/testing/") and name not in (
             "mathcore/_compile.py",
+            "mathcore/_numba_internals.py",
             "mathcore/_vectors.py",
         )
         top = {module.split(".")[0] for module in _imports(tree, top_level_only=True)}
@@ -99,9 +102,30 @@ def test_type_stubs_name_the_exports(package):
 
 
 def test_importing_is_light():
+    """A finder refuses what is heavy, installed or not."""
     code = (
-        "import sys, mathcore, solvers; heavy = "
-        f"{sorted(HEAVY)!r}; loaded = [m for m in heavy if m in sys.modules]; "
-        "assert not loaded, loaded"
+        "import sys\n"
+        "class Refuses:\n"
+        "    def find_spec(name, *_):\n"
+        f"        assert name.split('.')[0] not in {HEAVY!r}, name\n"
+        "sys.meta_path.insert(0, Refuses)\n"
+        "import mathcore, solvers"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_continuous_integration_runs_the_commands_of_the_readme():
+    """`.ci/run` holds none of them: it reads them, and so runs what a reader runs."""
+    root = PACKAGES["mathcore"].parent
+    script = (root / ".ci" / "run").read_text()
+    assert subprocess.run(["bash", "-n", root / ".ci" / "run"]).returncode == 0
+    smoke = ast.parse((root / ".ci" / "smoke.py").read_text())
+    named = {node.name for node in smoke.body if isinstance(node, ast.FunctionDef)}
+    extras = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    by_the_readme = {"demo", "test"}
+    assert named | by_the_readme >= extras["optional-dependencies"].keys()
+    readme = (root / "README.md").read_text()
+    patterns = re.findall(r"^[a-z]+_command=\$\(command_of '(.*)'\)$", script, flags=re.MULTILINE)
+    commands = re.findall(r"^python3 -m pip install .*$", readme, flags=re.MULTILINE)
+    found = [re.findall(f"^{pattern}$", readme, flags=re.MULTILINE) for pattern in patterns]
+    assert sorted(found) == sorted([command] for command in commands)

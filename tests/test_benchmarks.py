@@ -1,15 +1,19 @@
 """The benchmark runner: agreement comes first, ratios are those of the medians."""
 
-import importlib
+import ast
+import functools
+import importlib.util
 import time
+from pathlib import Path
+from unittest import mock
 
 import pytest
-
-pytest.importorskip("benchmarks", reason="the benchmarks are in the checkout only")
 
 from benchmarks import runner
 from benchmarks.__main__ import AREAS, describe, environment
 from benchmarks.runner import Case, Timing, measure, peer, table
+
+FOLDER = Path(runner.__file__).parent
 
 
 def _agree(outputs):
@@ -63,10 +67,43 @@ def test_machine_is_described():
         assert word in text
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the peers
-@pytest.mark.parametrize("area", AREAS)
-def test_every_area_has_cases(area):
-    cases = list(importlib.import_module(f"benchmarks.{area}").cases(quick=True))
+def _peers(area):
+    """Modules that an area looks for by ``peer("NAME")``."""
+    calls = (
+        node
+        for node in ast.walk(ast.parse((FOLDER / f"{area}.py").read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "peer"
+    )
+    return sorted({call.args[0].value for call in calls if call.args})
+
+
+def _check_cases(area, find_peer):
+    """A fresh copy of the area, for which `peer` is `find_peer`, has cases, ours first."""
+    with mock.patch.object(runner, "peer", find_peer):
+        spec = importlib.util.spec_from_file_location(f"benchmarks.{area}", FOLDER / f"{area}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        cases = list(module.cases(quick=True))
     assert cases
     for case in cases:
         assert next(iter(case.candidates)) == "mathcore"
+
+
+@pytest.mark.parametrize("area", AREAS)
+def test_every_area_has_cases_without_its_peers(area):
+    _check_cases(area, lambda module: None)
+
+
+@functools.cache
+def _peers_asked_for(area):
+    asked = set()
+    _check_cases(area, lambda module: asked.add(module) or peer(module))
+    return asked
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the peers
+@pytest.mark.parametrize(("area", "name"), [(a, name) for a in AREAS for name in _peers(a)])
+def test_every_area_has_cases_with_its_peers(area, name):
+    if importlib.util.find_spec(name) is None:
+        pytest.skip(f"needs {name}: not installed")
+    assert name in _peers_asked_for(area)

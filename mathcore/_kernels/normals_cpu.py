@@ -8,12 +8,11 @@ counts, so that words are cut where they are used.
 import math
 
 import numpy as np
-from numba import prange
 
-from mathcore._compile import kernel
+from mathcore._compile import kernel, launch, part
 
 LANES = 64
-WORTH_THREADS = 2**16  # draws; on a busy machine waking a thread takes milliseconds
+_PAIR_NANOSECONDS = 10.0
 
 _MULTIPLIER_0, _MULTIPLIER_1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _WEYL_0, _WEYL_1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
@@ -24,7 +23,7 @@ _LN2 = math.log(2.0)
 _HALF_PI = math.pi / 2
 
 
-@kernel()
+@part()
 def uniform_pairs(seed, counters, u, v):
     """Two uniform draws in (0, 1] for each column of counters."""
     blocks, steps, members, high_steps = counters[0], counters[1], counters[2], counters[3]
@@ -45,13 +44,14 @@ def uniform_pairs(seed, counters, u, v):
         v[k] = np.float64(np.int64((c2 << _32 | c3 & _LOW) >> _11)) * 2.0**-53 + 2.0**-53
 
 
-@kernel()
+@part()
 def logarithms(u, scratch, out):
     """log u = k log 2 + log m, √½ ≤ m < √2, by fdlibm's series in s = (m − 1)/(m + 1)."""
-    bits, m_bits, m, exponent = u.view(np.int64), scratch[0].view(np.int64), scratch[0], scratch[1]
+    m, exponent = scratch[0], scratch[1]
     for k in range(LANES):
-        e = (bits[k] - _SQRT_HALF) >> _52
-        m_bits[k] = bits[k] - (e << _52)
+        bits = np.float64(u[k]).view(np.int64)
+        e = (bits - _SQRT_HALF) >> _52
+        m[k] = np.int64(bits - (e << _52)).view(np.float64)
         exponent[k] = np.float64(e)
     for k in range(LANES):
         s = (m[k] - 1.0) / (m[k] + 1.0)
@@ -63,7 +63,7 @@ def logarithms(u, scratch, out):
         out[k] = exponent[k] * _LN2 + (2.0 * s + s * (z * p))
 
 
-@kernel()
+@part()
 def polar(log_u, v, cosines, sines):
     """√(−2 log u) (cos 2πv, sin 2πv); fdlibm's series on [−π/4, π/4]."""
     for k in range(LANES):
@@ -85,13 +85,13 @@ def polar(log_u, v, cosines, sines):
         sines[k] = -radius * sine if (quarter == 2.0) | (quarter == 3.0) else radius * sine
 
 
-@kernel()
+@part()
 def room():
     """Counters and scratch rows for one call."""
     return np.empty((4, LANES), np.uint64), np.empty((4, LANES)), np.empty((2, LANES))
 
 
-@kernel()
+@part()
 def fill_normals(seed, member, first, stream, space, rows):
     """rows[k, i] = normal draw i of step first + k; an even number, `first` a multiple of LANES."""
     counters, scratch, pair = space
@@ -105,7 +105,7 @@ def fill_normals(seed, member, first, stream, space, rows):
             rows[k, 2 * block], rows[k, 2 * block + 1] = pair[0, k], pair[1, k]
 
 
-@kernel()
+@part()
 def fill_log_uniforms(seed, member, first, stream, space, row):
     """row[k] = logarithm of the first uniform draw of step first + k."""
     counters, scratch, _ = space
@@ -115,7 +115,7 @@ def fill_log_uniforms(seed, member, first, stream, space, row):
     logarithms(scratch[0], scratch[2:], row)
 
 
-@kernel()
+@part()
 def _follow_steps(counters, member, first):
     for k in range(LANES):
         counters[1, k] = (np.uint64(first) & _LOW) + np.uint64(k)
@@ -123,7 +123,7 @@ def _follow_steps(counters, member, first):
     counters[3] = np.uint64(first) >> _32
 
 
-@kernel()
+@part()
 def _set_counters(counters, at, blocks, members, first, stream):
     """Counters of the pairs at, at + 1, …, blocks running fastest, then members, then steps."""
     b, j = at % blocks, (at // blocks) % members.shape[0]
@@ -142,7 +142,7 @@ def _set_counters(counters, at, blocks, members, first, stream):
                 step += 1
 
 
-@kernel()
+@part()
 def _draw_group(group, seed, members, first, stream, logarithm, out):
     """LANES pairs of the flat array `out` (count · members, size)."""
     size = out.shape[1]
@@ -153,7 +153,8 @@ def _draw_group(group, seed, members, first, stream, logarithm, out):
     uniform_pairs(seed, counters, scratch[0], scratch[1])
     logarithms(scratch[0], scratch[2:], scratch[0])
     if logarithm:
-        pair[0] = scratch[0]
+        for k in range(LANES):
+            pair[0, k] = scratch[0, k]
     else:
         polar(scratch[0], scratch[1], pair[0], pair[1])
     row, column = at // blocks, 2 * (at % blocks)
@@ -167,14 +168,9 @@ def _draw_group(group, seed, members, first, stream, logarithm, out):
 
 
 @kernel()
-def _draw_serial(groups, seed, members, first, stream, logarithm, out):
-    for group in range(groups):
-        _draw_group(group, seed, members, first, stream, logarithm, out)
-
-
-@kernel(parallel=True)
-def _draw_parallel(groups, seed, members, first, stream, logarithm, out):
-    for group in prange(groups):
+def draw_groups(low, high, seed, members, first, stream, logarithm, out):
+    """`draw` of the groups low … high − 1, LANES pairs each, of the flat array `out`."""
+    for group in range(low, high):
         _draw_group(group, seed, members, first, stream, logarithm, out)
 
 
@@ -191,6 +187,6 @@ def draw(seed, members, first, stream, out, *, logarithm=False):
         Instead the logarithm of the member's first uniform draw; `size` is 1.
     """
     flat = out.reshape(-1, out.shape[2])
-    groups = -(-flat.shape[0] * ((out.shape[2] + 1) // 2) // LANES)
-    chosen = _draw_parallel if out.size >= WORTH_THREADS else _draw_serial
-    chosen(groups, np.uint64(seed), members, first, np.uint64(stream), logarithm, flat)
+    pairs = flat.shape[0] * ((out.shape[2] + 1) // 2)
+    key = (np.uint64(seed), members, first, np.uint64(stream), logarithm)
+    launch(draw_groups, -(-pairs // LANES), _PAIR_NANOSECONDS * pairs, *key, flat)

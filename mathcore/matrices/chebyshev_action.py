@@ -204,9 +204,9 @@ def _takes_kernel(matrix, x):
 def _kernel_sums(matrix, x, first, factors, degrees, scale, shift, sign):
     from mathcore.matrices._kernels.chebyshev_cpu import chebyshev_sums
 
-    before, now = (np.array(v.reshape(x.shape[0], -1), order="C") for v in (x, first))
+    before, now = (np.array(v, order="C").reshape(-1) for v in (x, first))
     factors = factors.astype(x.dtype)
-    out = factors[:, :1, None] * before + factors[:, 1:2, None] * now
+    out = factors[:, :1] * before + factors[:, 1:2] * now
     scalars = (x.dtype.type(value) for value in (scale, shift, sign))
     last = chebyshev_sums(
         matrix.indptr,
@@ -215,6 +215,7 @@ def _kernel_sums(matrix, x, first, factors, degrees, scale, shift, sign):
         *scalars,
         factors,
         np.asarray(degrees),
+        math.prod(x.shape[1:]),
         before,
         now,
         out,

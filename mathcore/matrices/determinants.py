@@ -1,5 +1,6 @@
 """Determinants of every shape: signed for a square matrix, the volume for a rectangular one."""
 
+import functools
 import math
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from mathcore.matrices.scaled_products import (
 )
 
 _MOST_LANES = 32  # the kernel's; above it LAPACK is as fast
+_SHARE_ENTRIES = 4096  # of the matrices whose determinants are multiplied out together, about
 
 
 class SlogDet(NamedTuple):
@@ -182,29 +184,35 @@ def _lanes(a):
     return _arrays.kernel_views(a) if 0 < a.shape[-1] <= _MOST_LANES else None
 
 
-def _det_in_lanes(view, a):
-    from mathcore.matrices._kernels import slogdet_cpu
+@functools.cache
+def _kernels():
+    """Kernel files load with the first call; a single small matrix takes ten times an import."""
+    from mathcore._compile import launch
+    from mathcore.matrices._kernels.slogdet_cpu import det_shares, slogdet_shares
 
-    n = a.shape[-1]
-    flat, out = view.reshape(-1, n * n), np.empty(a.shape[:-2], view.dtype)
-    if flat.shape[0] <= slogdet_cpu.share_of(n):
-        slogdet_cpu.det_share(flat, n, 0, out.reshape(-1))
-    else:
-        slogdet_cpu.det_batch(flat, n, out.reshape(-1))
+    return launch, det_shares, slogdet_shares
+
+
+def _det_in_lanes(view, a):
+    launch, kernel, _ = _kernels()
+    out = np.empty(a.shape[:-2], view.dtype)
+    launch(kernel, *_shares(view), out.reshape(-1))
     return _arrays.from_kernel(out, a)
 
 
 def _slogdet_in_lanes(view, a):
-    from mathcore.matrices._kernels import slogdet_cpu
-
-    n = a.shape[-1]
-    flat = view.reshape(-1, n * n)
-    sign, logabsdet = (np.empty(a.shape[:-2], view.dtype) for _ in range(2))
-    if flat.shape[0] <= slogdet_cpu.share_of(n):
-        slogdet_cpu.slogdet_share(flat, n, 0, sign.reshape(-1), logabsdet.reshape(-1))
-    else:
-        slogdet_cpu.slogdet_batch(flat, n, sign.reshape(-1), logabsdet.reshape(-1))
+    launch, _, kernel = _kernels()
+    sign, logabsdet = np.empty(a.shape[:-2], view.dtype), np.empty(a.shape[:-2], view.dtype)
+    launch(kernel, *_shares(view), sign.reshape(-1), logabsdet.reshape(-1))
     return SlogDet(_arrays.from_kernel(sign, a), _arrays.from_kernel(logabsdet, a))
+
+
+def _shares(view):
+    """How many shares, their nanoseconds, the entries, n, and matrices in a share."""
+    n, entries = view.shape[-1], view.reshape(-1)
+    batch = entries.size // (n * n)
+    share = max(1, min(batch, max(64, _SHARE_ENTRIES // (n * n) // 16 * 16)))
+    return -(-batch // share), batch * (4 * n + n**3 / 10), entries, n, share
 
 
 # --- distances ------------------------------------------------------------------------------------

@@ -154,8 +154,9 @@ def _examine_csr(matrix):
     diagonal = np.zeros(matrix.shape[0], dtype=matrix.dtype)
     sums = np.zeros(matrix.shape[0], dtype=np.abs(matrix.data[:0]).dtype)
     allowed = sums.dtype.type(2 * _arrays.eps(sums))
+    cursors = np.zeros(matrix.shape[0], np.int64)
     hermitian, skew = examine_csr(
-        matrix.indptr, matrix.indices, matrix.data, allowed, diagonal, sums
+        matrix.indptr, matrix.indices, matrix.data, allowed, cursors, diagonal, sums
     )
     return Entries(_word(hermitian, skew), diagonal, sums)
 

@@ -6,6 +6,7 @@ every iterate is certified by its residual, and a member that fails is done agai
 form (`schur_functions`).
 """
 
+import functools
 import math
 
 import array_api_compat
@@ -330,14 +331,21 @@ def _certified_square_root(a):
 
 def _fused_square_root(a):
     """`_scaled_square_root` in one kernel call, threaded over the batch."""
-    from mathcore.matrices._kernels import square_root_cpu
-
+    launch, square_roots = _square_root_kernel()
     a = np.ascontiguousarray(a)
     out, residual = np.empty_like(a), np.empty(len(a), a.real.dtype)
-    few = len(a) <= square_root_cpu.SHARE
-    kernel = square_root_cpu.few_square_roots if few else square_root_cpu.square_roots
-    kernel(a, out, residual)
+    # three terms of the series in the rest reach rounding from there
+    near = float(np.finfo(a.dtype).eps) ** (1 / 3)
+    launch(square_roots, len(a), len(a) * (1000 + 6 * a.shape[-1] ** 3), a, near, out, residual)
     return out, residual
+
+
+@functools.cache
+def _square_root_kernel():
+    from mathcore._compile import launch
+    from mathcore.matrices._kernels.square_root_cpu import square_roots
+
+    return launch, square_roots
 
 
 def _certified_logarithm(a):

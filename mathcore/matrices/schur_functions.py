@@ -122,9 +122,9 @@ def triangular_square_root(t):
     """Principal square root of a nonsingular upper triangular matrix."""
     if t.dtype.char not in "fdFD":
         return square_root_by_halves(t)
-    from mathcore.matrices._kernels import triangular_cpu
+    from mathcore.matrices._kernels.triangular_cpu import transposed_square_root
 
-    return triangular_cpu.triangular_square_root(t)
+    return transposed_square_root(t).T
 
 
 def square_root_by_halves(t):

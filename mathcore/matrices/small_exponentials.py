@@ -10,37 +10,26 @@ from mathcore.matrices.taylor_polynomials import THETA, taylor_4, taylor_8, tayl
 LARGEST_ORDER = 128
 _LARGEST_BY_LANES = 16
 _BUFFER_VECTORS = 64  # about: seven buffers fit the first cache
-_SHARE = 8  # times what is taken together, for a thread at a time
 
 
 def expm_of_small(a):
     """e^a of NumPy matrices (..., n, n), 1 < n ≤ `LARGEST_ORDER`, threaded over the batch."""
-    from mathcore.matrices._kernels import expm_cpu
+    from mathcore.matrices._kernels import expm_cpu as kernels
 
     flat = _flat(a)
     out = np.empty_like(flat)
-    groups, share = _layout(*flat.shape, a.itemsize)
-    numbers = (a.shape[-1], groups, *_kernel_numbers(a.dtype))
-    if share >= flat.shape[0]:
-        expm_cpu.expm_part(flat, out, 0, flat.shape[0], *numbers)
-    else:
-        expm_cpu.expm_batch(flat, out, share, *numbers)
+    _launch(kernels.expm_rows, kernels.expm_lanes, a.shape[-1], flat, out)
     return out.reshape(a.shape)
 
 
 def expm_and_derivative_of_small(a, e, *, adjoint):
     """e^a and L(a, e), or L(aᵀ, e) where `adjoint`; arguments as those of `expm_of_small`."""
-    from mathcore.matrices._kernels import expm_derivative_cpu
+    from mathcore.matrices._kernels import expm_derivative_cpu as kernels
 
     flat = _flat(a)
     value, derivative = np.empty_like(flat), np.empty_like(flat)
-    groups, share = _layout(*flat.shape, a.itemsize)
     arrays = (flat, _flat(e), value, derivative, adjoint)
-    numbers = (a.shape[-1], groups, *_kernel_numbers(a.dtype))
-    if share >= flat.shape[0]:
-        expm_derivative_cpu.derivative_part(*arrays, 0, flat.shape[0], *numbers)
-    else:
-        expm_derivative_cpu.derivative_batch(*arrays, share, *numbers)
+    _launch(kernels.derivative_rows, kernels.derivative_lanes, a.shape[-1], *arrays)
     return value.reshape(a.shape), derivative.reshape(a.shape)
 
 
@@ -48,20 +37,35 @@ def _flat(a):
     return a.reshape(-1, a.shape[-1] ** 2)
 
 
-def _layout(batch, entries, itemsize):
-    """Vectors of matrices to take together (0: one matrix by its rows), matrices in a share.
+def _launch(rows, lanes, n, flat, *others):
+    numbers, batch = _kernel_numbers(flat.dtype), flat.shape[0]
+    if batch == 1:  # a fifth of the time of a small one would go below
+        rows(0, 1, flat, *others, n, *numbers)
+        return
+    from mathcore._compile import launch
 
-    Neither depends on the number of threads, so that no result does.
+    nanoseconds = batch * (50 + n**3)  # thirty products of 8 × 8 matrices take half of it
+    together = _taken_together(batch, n * n, flat.itemsize)
+    if together == 1:
+        launch(rows, batch, nanoseconds, flat, *others, n, *numbers)
+    else:
+        shares = -(-batch // together)
+        launch(lanes, shares, nanoseconds, flat, *others, together, n, *numbers)
+
+
+def _taken_together(batch, entries, itemsize):
+    """Matrices that a kernel takes together, one in each lane; 1: by their rows.
+
+    The number of threads does not count, so that no result depends on it.
     """
+    if batch == 1 or entries > _LARGEST_BY_LANES**2:
+        return 1
     from mathcore._vectors import VECTOR_BYTES
 
     lanes = VECTOR_BYTES // itemsize
     if batch < lanes:
-        return 0, batch
-    if entries > _LARGEST_BY_LANES**2:
-        return 0, 1
-    groups = max(1, _BUFFER_VECTORS // entries)
-    return groups, _SHARE * groups * lanes
+        return 1
+    return max(1, _BUFFER_VECTORS // entries) * lanes
 
 
 # --- the table ------------------------------------------------------------------------------------

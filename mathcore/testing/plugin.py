@@ -1,6 +1,12 @@
-"""pytest plugin: the ``xp`` fixture over the installed array libraries, and ``--backend``."""
+"""pytest plugin: the ``xp`` fixture over the installed array libraries, and ``--backend``.
 
+The summary names what could not run: the array libraries, and the packages that tests were skipped
+for with how many each.
+"""
+
+import collections
 import importlib
+import re
 
 import pytest
 
@@ -11,6 +17,7 @@ _NAMESPACES = {
     "jax": "jax.numpy",
     "cupy": "array_api_compat.cupy",
 }
+_ABSENT = re.compile(r"could not import '([\w.]+)'|needs ([\w.]+): not installed")
 
 
 def _load(backend):
@@ -51,8 +58,22 @@ _BACKENDS = pytest.StashKey()
 
 def pytest_report_header(config):
     """Say which libraries the ``xp`` fixture covers."""
-    absent = [name for name in _NAMESPACES if name not in config.stash[_BACKENDS]]
-    return f"array libraries: {', '.join(config.stash[_BACKENDS])} (not run: {', '.join(absent)})"
+    return f"array libraries: {', '.join(config.stash[_BACKENDS])} (not run: {_not_run(config)})"
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Name the libraries that were not run, and count the tests skipped for want of a package."""
+    terminalreporter.section("what was not run")
+    terminalreporter.line(f"array libraries: {_not_run(config)}")
+    reasons = (str(report.longrepr[-1]) for report in terminalreporter.getreports("skipped"))
+    found = (match[1] or match[2] for match in map(_ABSENT.search, reasons) if match)
+    packages = collections.Counter(name.partition(".")[0] for name in found)
+    for name, count in packages.most_common():
+        terminalreporter.line(f"for want of {name}: {count} skipped (a module counts once)")
+
+
+def _not_run(config):
+    return ", ".join(name for name in _NAMESPACES if name not in config.stash[_BACKENDS]) or "none"
 
 
 def pytest_generate_tests(metafunc):

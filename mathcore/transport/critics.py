@@ -120,7 +120,7 @@ def _nearest(xp, z, points, potential):
     """The j of least |z − y_j| − g_j for each point, (k,)."""
     views = _arrays.kernel_views(z, points, potential)
     if views is not None and z.shape[0]:
-        z_host, y_host, g_host = (v.astype(np.float64, copy=False) for v in views)
+        z_host, y_host, g_host = (np.require(v, np.float64, ("C", "W")) for v in views)
         cost = ground_costs.Powers(z_host, y_host, 1.0)
         return xp.asarray(ground_costs.least_arcs(cost, g_host, 1)[1][:, 0])
     return nearest_by_definition(xp, z, points, potential)

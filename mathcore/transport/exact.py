@@ -197,9 +197,9 @@ def _check_known(*arrays):
 
 
 def _on_host(v):
-    """The values in double precision; a NumPy array that has it is not copied."""
+    """The values as the kernels are compiled for; a NumPy array that is so is not copied."""
     v = v if _arrays.is_numpy(v) else _arrays.to_numpy(v)
-    return v.astype(np.float64, copy=False)
+    return np.require(v, np.float64, ("C", "W"))
 
 
 def root(xp, squares, q):

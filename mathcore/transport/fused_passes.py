@@ -47,8 +47,8 @@ class FusedPass:
         `f` (k, n) is a value near T(g), NaN where none is known.
         """
         bits = problems.bits_of(epsilon, g.shape[0], g.dtype)
-        active = np.broadcast_to(active.reshape(-1), bits.shape)
-        damping = np.broadcast_to(np.asarray(damping, g.dtype).reshape(-1), bits.shape)
+        active = problems.each_member(active, g.shape[0])
+        damping = problems.each_member(np.asarray(damping, g.dtype), g.shape[0])
         h = problems.of_logs(g, self._logs, bits, self._width)
         out, sums = self._sums(f, h, bits, active, damping)
         rows = np.where(active[:, None], out[:, : f.shape[1]] / -bits[:, None], f)
@@ -72,14 +72,16 @@ class FusedPass:
 
     def _sums(self, f, h, bits, active, damping):
         """log₂ of the row sums, and the column sums of the plan."""
+        from mathcore._compile import launch
         from mathcore.transport._kernels.absorbed_pass_cpu import absorbed_pass
-        from mathcore.transport._kernels.soft_minimum_cpu import fused_pass, launch
+        from mathcore.transport._kernels.soft_minimum_cpu import fused_pass
 
         rows = self._row_weights.shape[1]
         chunks = max(1, min(_MOST_CHUNKS, rows // _CHUNK_ROWS))
         sums = np.zeros((h.shape[0], chunks, self._width))
         out = np.empty_like(self._row_weights)
-        entries = rows * self._width * np.count_nonzero(active)
+        shares = sums.shape[0] * chunks
+        nanoseconds = rows * self._width * np.count_nonzero(active)
         moved = self._moved(h, bits, active)
         if moved is None:
             if self._bits is None or np.any(bits != self._bits):
@@ -87,11 +89,11 @@ class FusedPass:
             self._h, self._shifts = np.where(active[:, None], h, np.nan), np.empty_like(out)
             guess = problems.padded(-bits[:, None] * f, (rows,))
             own = (self._row_weights, guess, active, damping, self._kept, self._shifts)
-            launch(fused_pass, entries, *self._scaled, h, *own, out, sums)
+            launch(fused_pass, shares, nanoseconds, *self._scaled, h, *own, out, sums)
             moved = 1.0
         else:
             own = (self._kept, self._shifts, moved, self._row_weights, active, damping)
-            launch(absorbed_pass, entries, *own, out, sums)
+            launch(absorbed_pass, shares, nanoseconds // 4, *own, out, sums)
         return out, (moved * sums.sum(axis=1))[:, : self._problem.columns]
 
     def _moved(self, h, bits, active):

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 _COLUMNS = 256  # of a stored cost that are transposed at a time
-_NOTHING = np.empty((0, 0))
 
 
 class Powers(NamedTuple):
@@ -90,28 +89,40 @@ def table(cost):
 def least_arcs(cost, g, count):
     """The `count` least c_ij − g_j of each row, in order, and their columns: (n, k), (n, k)."""
     if isinstance(cost, Stored):
-        return _least(cost.shape, g, count, c=np.ascontiguousarray(cost.c))
-    return _least(cost.shape, g, count, x=cost.x, y=cost.y, p=cost.p)
+        return _least_of_table(cost.c, g, count)
+    return _least_of_points(cost.x, cost.y, cost.p, g, count)
 
 
 def least_arcs_of_columns(cost, f, count):
     """The `count` least c_ij − f_i of each column, in order, and their rows: (m, k), (m, k)."""
-    n, m = cost.shape
     if isinstance(cost, Powers):
-        return _least((m, n), f, count, x=cost.y, y=cost.x, p=cost.p)
+        return _least_of_points(cost.y, cost.x, cost.p, f, count)
     found = [
-        _least((block.shape[1], n), f, count, c=np.ascontiguousarray(block.T))
-        for block in np.split(cost.c, range(_COLUMNS, m, _COLUMNS), axis=1)
+        _least_of_table(block.T, f, count)
+        for block in np.split(cost.c, range(_COLUMNS, cost.shape[1], _COLUMNS), axis=1)
     ]
     return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
 
 
-def _least(shape, g, count, *, x=_NOTHING, y=_NOTHING, c=_NOTHING, p=2.0):
-    from mathcore.transport._kernels.least_costs_cpu import least_costs
-    from mathcore.transport._kernels.soft_minimum_cpu import launch
+def _least_of_points(x, y, p, g, count):
+    from mathcore.transport._kernels.least_costs_cpu import least_of_points
 
-    n, m = shape
-    values, columns = np.empty((n, min(count, m))), np.empty((n, min(count, m)), np.int64)
-    y_t = np.ascontiguousarray(y.T)
-    launch(least_costs, n * m, np.ascontiguousarray(x), y_t, c, g, p / 2, values, columns)
+    arguments = (x, np.ascontiguousarray(y.T), p / 2)
+    nanoseconds = x.shape[0] * y.shape[0] * (1 + x.shape[1] // 4)
+    return _least(least_of_points, arguments, nanoseconds, g, x.shape[0], count)
+
+
+def _least_of_table(c, g, count):
+    from mathcore.transport._kernels.least_costs_cpu import least_of_table
+
+    return _least(least_of_table, (np.ascontiguousarray(c),), c.size, g, c.shape[0], count)
+
+
+def _least(kernel, arguments, nanoseconds, g, n, count):
+    from mathcore._compile import launch
+    from mathcore.transport._kernels.least_costs_cpu import ROWS
+
+    count = min(count, g.shape[0])
+    values, columns = np.empty((n, count)), np.empty((n, count), np.int64)
+    launch(kernel, -(-n // ROWS), nanoseconds, *arguments, g, values, columns)
     return values, columns

@@ -15,11 +15,10 @@ _VECTOR_BYTES = 64
 
 
 class Problem(NamedTuple):
-    """Costs without ε: x (k, n, d) and y_t (k, d, width), or c (k, n, width)."""
+    """Costs without ε: x (k, n, d) and y_t (k, d, width), or c (k, n, width) and None."""
 
-    x: Any
-    y_t: Any
-    c: Any
+    left: Any
+    right: Any
     rows: int
     columns: int
 
@@ -29,8 +28,7 @@ def of_views(views):
     if len(views) == 1:
         c = members_of(views[0], 2)
         wide = padded(c, (row_count(c.shape[1]), width_of(c.shape[2], c.dtype)))
-        nothing = np.empty((c.shape[0], 0, 0), c.dtype)
-        return Problem(nothing, nothing, wide, c.shape[1], c.shape[2])
+        return Problem(wide, None, c.shape[1], c.shape[2])
     x, y = (members_of(v, 2) for v in views)
     centre = np.mean(y, axis=1, keepdims=True)
     x, y_t = x - centre, np.swapaxes(y - centre, 1, 2)
@@ -38,7 +36,6 @@ def of_views(views):
     return Problem(
         padded(x, (row_count(n), d)),
         padded(y_t, (d, width_of(m, y.dtype))),
-        np.empty((x.shape[0], 0, 0), x.dtype),
         n,
         m,
     )
@@ -60,24 +57,31 @@ def width_of(m, dtype):
     return -(-m // lanes) * lanes
 
 
-def padded(v, shape, fill=0.0):
-    """`v` with its last axes grown to `shape`."""
+def padded(v, shape):
+    """`v` with its last axes grown to `shape` by zeros; as a kernel is compiled for."""
     if v.shape[1:] == tuple(shape):
-        return np.ascontiguousarray(v)
-    out = np.full((v.shape[0], *shape), fill, v.dtype)
+        return np.require(v, requirements=("C", "W"))
+    out = np.zeros((v.shape[0], *shape), v.dtype)
     out[(slice(None), *(slice(size) for size in v.shape[1:]))] = v
     return out
 
 
 def bits_of(epsilon, members, dtype):
     """log₂e/ε of every member."""
-    return np.broadcast_to(np.asarray(_LOG2_E / np.asarray(epsilon).reshape(-1), dtype), (members,))
+    return each_member(np.asarray(_LOG2_E / np.asarray(epsilon), dtype), members)
+
+
+def each_member(v, members):
+    """One value or (members,), as a new array (members,)."""
+    return np.broadcast_to(v.reshape(-1), (members,)).copy()
 
 
 def scaled(problem, bits):
-    """(x, y_t, c, scale) for one ε."""
+    """left, right for the kernels: points times √(log₂e/ε), or the matrix and log₂e/ε."""
+    if problem.right is None:
+        return problem.left, bits[:, None]
     root = np.sqrt(bits)[:, None, None]
-    return problem.x * root, problem.y_t * root, problem.c, bits[:, None]
+    return problem.left * root, problem.right * root
 
 
 def log_weights(g, b, bits, width):
@@ -101,7 +105,8 @@ def of_logs(g, logs, bits, width):
 
 def log_sums(views, g, b, epsilon, guess=None):
     """−ε log Σ_j b_j exp((g_j − C_ij)/ε), (..., n)."""
-    from mathcore.transport._kernels.soft_minimum_cpu import launch, log_sum
+    from mathcore._compile import launch
+    from mathcore.transport._kernels.soft_minimum_cpu import log_sum
 
     problem = of_views(views)
     k, width = sizes(problem)
@@ -111,19 +116,21 @@ def log_sums(views, g, b, epsilon, guess=None):
     if guess is not None:
         start[:, : problem.rows] = -bits[:, None] * members_of(guess, 1)
     out = np.empty_like(start)
-    launch(log_sum, out.size * width, *scaled(problem, bits), h, start, out)
+    shares, nanoseconds = out.size // _ROWS, out.size * width
+    launch(log_sum, shares, nanoseconds, *scaled(problem, bits), h, start, out)
     return (out[:, : problem.rows] / -bits[:, None]).reshape(views[0].shape[:-1])
 
 
 def sizes(problem):
     """Members and padded columns."""
-    matrix = problem.c.shape[1] > 0
-    return problem.c.shape[0], problem.c.shape[2] if matrix else problem.y_t.shape[2]
+    wide = problem.left if problem.right is None else problem.right
+    return wide.shape[0], wide.shape[2]
 
 
 def plan_sums(views, f, g, b, v, epsilon):
     """Σ_j b_j exp((f_i + g_j − C_ij)/ε) v_jr, (..., n, r)."""
-    from mathcore.transport._kernels.soft_minimum_cpu import launch, sum_products
+    from mathcore._compile import launch
+    from mathcore.transport._kernels.soft_minimum_cpu import sum_products
 
     problem = of_views(views)
     k, width = sizes(problem)
@@ -133,5 +140,6 @@ def plan_sums(views, f, g, b, v, epsilon):
     v_t = np.swapaxes(members_of(v, 2), 1, 2)
     v_t = padded(v_t, (v_t.shape[1], width))
     out = np.empty((k, shift.shape[1], v_t.shape[1]), v.dtype)
-    launch(sum_products, shift.size * width, *scaled(problem, bits), h, shift, v_t, out)
+    shares, nanoseconds = shift.size // _ROWS, shift.size * width * (1 + v_t.shape[1] // 4)
+    launch(sum_products, shares, nanoseconds, *scaled(problem, bits), h, shift, v_t, out)
     return out[:, : problem.rows].reshape(*views[0].shape[:-1], v.shape[-1])

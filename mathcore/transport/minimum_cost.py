@@ -48,10 +48,11 @@ def minimum_cost_flow(cost, a, b):
         if _unserved(tree):
             return None
         arcs, f, g = _optimise(cost, arcs, tree)
-    used = np.flatnonzero((tree[1] >= 0) & (tree[2] > 0))
-    rows, columns = arcs.rows[tree[1][used]], arcs.columns[tree[1][used]]
+    arc, carried = _arcs_of(tree)
+    used = np.flatnonzero((arc >= 0) & (carried > 0))
+    rows, columns = arcs.rows[arc[used]], arcs.columns[arc[used]]
     order = np.lexsort((columns, rows))
-    mass = tree[2][used[order]] * (float(np.sum(a)) / _UNITS)
+    mass = carried[used[order]] * (float(np.sum(a)) / _UNITS)
     return Flow(rows[order], columns[order], mass, f, g)
 
 
@@ -88,8 +89,7 @@ def _tree(rows, columns, supply, demand):
 
     n = supply.shape[0]
     nodes = n + demand.shape[0] + 1
-    links = [np.full(nodes, -1, np.int32) for _ in range(6)]
-    tree = (*links[:2], np.zeros(nodes, np.int64), *links[2:])
+    tree = (np.full((6, nodes), -1, np.int32), np.zeros(nodes, np.int64))
     starts = np.searchsorted(rows, np.arange(n + 1))
     greedy_tree(starts, columns, supply.copy(), demand.copy(), tree)
     return tree
@@ -121,11 +121,11 @@ def _simplex(arcs, n, tree):
     """Pivot to the optimum on these arcs; its potentials, and what counts as zero beside them."""
     from mathcore.transport._kernels.network_simplex_cpu import hang_potentials, pivot
 
-    potentials = np.zeros(tree[0].shape[0])
+    potentials = np.zeros(tree[0].shape[1])
     block = max(16, int(arcs.rows.shape[0] ** 0.5))
     pivots = _PIVOTS
     while pivots > 0:  # again from potentials without the rounding of the pivots
-        hang_potentials(arcs.costs, arcs.artificial, tree, potentials)
+        hang_potentials(arcs.costs, arcs.artificial, tree[0], potentials)
         tolerance = _tolerance(arcs, potentials)
         listed = arcs.rows, arcs.columns, arcs.costs, n
         pivots = pivot(*listed, tree, potentials, tolerance, block, _PIVOTS)
@@ -139,7 +139,15 @@ def _tolerance(arcs, potentials):
 
 def _unserved(tree):
     """Whether an artificial arc carries mass."""
-    return bool(np.any(tree[2][tree[1] < 0]))
+    arc, carried = _arcs_of(tree)
+    return bool(np.any(carried[arc < 0]))
+
+
+def _arcs_of(tree):
+    """The arc from each node to its parent, negative where it is artificial, and the mass on it."""
+    from mathcore.transport._kernels.network_simplex_cpu import ARC
+
+    return tree[0][ARC], tree[1]
 
 
 def _serve_all(cost, arcs, tree):

@@ -2,18 +2,16 @@
 
 import functools
 import inspect
-import itertools
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from solvers.langevin import step_sizes
 from solvers.langevin.results import LangevinState, LangevinStep, result_of
+from solvers.langevin.steps import UNDERDAMPED
 
 _SHOWN_BLOCKS = 100  # calls of a run whose progress is shown
-_WORTH_THREADS = 2**16  # chains · steps · coordinates, a few milliseconds
-_SHARES = 4  # for each thread: they may end at different times
+_NANOSECONDS = 30.0  # of a step, for each coordinate of a chain
 
 
 class Settings(NamedTuple):
@@ -45,6 +43,7 @@ class Settings(NamedTuple):
 
 def run_compiled(plan, progress, callback):
     """`sample_langevin` for a compiled score."""
+    from mathcore._compile import launch
     from solvers.langevin._kernels import chains_cpu as kernels
 
     state, method = plan.state, plan.method
@@ -58,10 +57,12 @@ def run_compiled(plan, progress, callback):
     draws = np.empty((count, _kept(plan, plan.last) - before, dim), x.dtype)
     ends, taken = np.zeros((count, 3), np.int64), np.zeros(count, np.int64)
     settings, members = _settings(plan, kernels), state.chains.astype(np.uint64)
+    advance, changed = _kernel(kernels, method, x, p, adaptation)
     i = state.step
     for first, last in _blocks(plan, progress, callback):
         at = settings._replace(first=first, last=last, kept_before=before)
-        _advance(kernels.advance, at, call, members, x, p, adaptation, draws, ends)
+        nanoseconds = _NANOSECONDS * x.size * (last - first)
+        launch(advance, count, nanoseconds, at, call, members, *changed, draws, ends)
         taken, i = taken + ends[:, 0], last
         accepted = ends[:, 1] > 0 if method == "mala" else None
         if callback is not None and callback(LangevinStep(last - 1, x.copy(), accepted)):
@@ -79,22 +80,13 @@ def run_compiled(plan, progress, callback):
     return result_of(plan, draws, taken.astype(x.dtype), ends[:, 2].astype(np.int32), end)
 
 
-def _advance(advance, at, call, *of_chains):
-    """`advance` on shares of the chains, each in a thread of its own; it holds no lock."""
-    import numba
-
-    threads, x = numba.get_num_threads(), of_chains[1]
-    if threads == 1 or x.size * (at.last - at.first) < _WORTH_THREADS:
-        advance(at, call, *of_chains)
-        return
-    edges = np.linspace(0, len(x), _SHARES * threads + 1).astype(int).tolist()
-    with ThreadPoolExecutor(threads) as pool:
-        shares = [
-            pool.submit(advance, at, call, *(array[start:stop] for array in of_chains))
-            for start, stop in itertools.pairwise(edges)
-        ]
-        for share in shares:
-            share.result()
+def _kernel(kernels, method, x, p, adaptation):
+    """The kernel that takes the steps of a method, and the arrays it writes over."""
+    if method == "mala":
+        return kernels.advance_adjusted, (x, adaptation)
+    if method in UNDERDAMPED:
+        return kernels.advance_underdamped, (x, p)
+    return kernels.advance_overdamped, (x,)
 
 
 def _kept(plan, stop):

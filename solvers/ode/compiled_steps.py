@@ -6,6 +6,7 @@ import sys
 import numpy as np
 
 from mathcore import _arrays
+from mathcore._captured_values import UserFunction
 from solvers.ode import tableaux
 from solvers.ode.explicit_steps import stiffness_weights
 from solvers.ode.results import EVENT
@@ -66,6 +67,7 @@ def advance_compiled(p, tableau, control, run, record, switch):
     from solvers.ode._kernels import explicit_loop_cpu as loop
 
     n, wanted = p.y0.shape[0], record.wants_polynomials
+    advance = _advance_with(UserFunction(p.user))
     state = np.array([run.t, run.h, run.error, run.after_rejection, 0.0])
     y, f, atol = run.y.copy(), run.f.copy(), np.full(n, p.atol, np.float64)
     controls = (*control, tableau.stability, p.max_step, RELATIVE_SMALLEST_STEP, SMALLEST_STEP)
@@ -75,8 +77,8 @@ def advance_compiled(p, tableau, control, run, record, switch):
     while run.status is None and ended == ROOM_ENDED:
         kept = _room(block, tableau, n, y.dtype, wanted)
         left = int(min(p.max_steps - run.accepted - run.rejected, 2**62))
-        ended, accepted, rejected = loop.advance(
-            p.user, p.args, p.t1, switch, *settings, state, y, f, work, (*kept, left)
+        ended, accepted, rejected = advance(
+            p.args, p.t1, switch, *settings, state, y, f, work, (*kept, left)
         )
         nfev += len(tableau.b) * (accepted + rejected + (ended == STIFF))
         nfev += len(tableau.extra_c) * accepted * wanted
@@ -87,6 +89,18 @@ def advance_compiled(p, tableau, control, run, record, switch):
     run.y, run.f, run.h, run.error = y, f, float(state[1]), float(state[2])
     looks_stiff = loop.stiffness(settings[0], work) > 0.8 * tableau.stability
     return {"nfev": nfev, "njev": 0, "nlu": 0}, bool(looks_stiff)
+
+
+@functools.lru_cache(maxsize=128)
+def _advance_with(user):
+    """The loop with the user's function in it."""
+    import numba
+
+    from solvers.ode._kernels import explicit_loop_cpu as loop
+
+    options = user.options
+    fun = numba.njit(**options)(user.in_module(loop.__name__))
+    return loop.advance_with(fun, user.key and (user.key, sorted(map(str, options.items()))))
 
 
 def _room(block, tableau, n, dtype, wanted):

@@ -45,14 +45,17 @@ class Rows(NamedTuple):
 
 
 class Functions(NamedTuple):
-    """What `lane_function` made of the right-hand side and the events."""
+    """What `lane_function` made of the right-hand side."""
 
     rate: Any
-    events: Any
-    directions: Any
-    step: int = 0  # address of what `step_function` made, 0 if nothing
-    whole: bool = False  # whether that is all of a step
     exact: bool = False  # whether Jacobians are, which only what `step_function` makes has
+
+
+class Events(NamedTuple):
+    """What `lane_function` made of the events."""
+
+    functions: Any
+    directions: Any
 
 
 class Problem(NamedTuple):

@@ -4,44 +4,36 @@ import functools
 
 import numpy as np
 
-from solvers.ode.lane_records import Functions, Members, Method, Problem, make_rows
+from mathcore._captured_values import UserFunction
+from solvers.ode.lane_records import Events, Functions, Members, Method, Problem, make_rows
 from solvers.ode.marching import CONTROLS, TABLEAUX
 from solvers.ode.masked_steps import RUNNING, STIFF
 
 _PROGRESS_PARTS = 20
 _MOST_UNROLLED = 8  # components; beyond, loops are as fast and sooner compiled
+_MEMBER_NS = 10_000  # of a run of one member, about: a hundred steps of a small system
 
 
 def compiled_run(fun, y0, args, layout, events, progress):
     """The kernel's way, or None where numba cannot compile `fun`."""
-    n = y0.shape[1]
-    functions = _lane_functions(fun, n, layout, events)
-    if functions is None:
+    from numba.core.errors import NumbaError
+
+    n, user = y0.shape[1], UserFunction(fun)
+    try:
+        rate, found = _lane_function(user, n, layout, n)[1], _lane_events(events, n, layout)
+    except NumbaError:
         return None
 
     def run(problem, stages, batch):
-        batch = batch._replace(status=np.full(len(y0), RUNNING))
-        members = Members(
-            np.arange(len(y0)),
-            *(np.array(x, float) for x in (batch.t, batch.y, args)),
-            *(np.array(x) for x in (batch.status, batch.accepted)),
-            *(np.zeros(len(y0), np.int64) for _ in range(3)),
-            np.array(batch.record, float),
-        )
-        atol = np.array(np.broadcast_to(problem.atol, (n,)), float)
-        shared = Problem(
-            problem.t1,
-            np.array(problem.t_eval, float),
-            problem.rtol,
-            atol,
-            float(problem.max_steps),
-            False,
-            np.array([problem.t1, problem.rtol, problem.max_steps, *atol], float),
-        )
+        members = _members(batch, args)
+        shared = _shared(problem, n)
         for name, switch in stages:
             wanted = (members.status == RUNNING) | (members.status == STIFF)
             members = members._replace(numbers=np.flatnonzero(wanted))
-            _march(fun, layout, functions, name, shared._replace(switch=switch), members, progress)
+            if not members.numbers.size:
+                break
+            arguments = (name, shared._replace(switch=switch), members)
+            _march(user, layout, rate, found, *arguments, progress)
         return batch._replace(
             t=members.t,
             y=members.y.astype(y0.dtype),
@@ -55,36 +47,59 @@ def compiled_run(fun, y0, args, layout, events, progress):
     return run
 
 
-def _march(fun, layout, functions, name, problem, members, progress):
+def _members(batch, args):
+    """Where the members stand, in arrays that the kernel writes to."""
+    count = len(batch.y)
+    return Members(
+        np.arange(count),
+        *(np.array(x, float) for x in (batch.t, batch.y, args)),
+        np.full(count, RUNNING),
+        np.array(batch.accepted),
+        *(np.zeros(count, np.int64) for _ in range(3)),
+        np.array(batch.record, float),
+    )
+
+
+def _shared(problem, n):
+    atol = np.array(np.broadcast_to(problem.atol, (n,)), float)
+    return Problem(
+        problem.t1,
+        np.array(problem.t_eval, float),
+        problem.rtol,
+        atol,
+        float(problem.max_steps),
+        False,
+        np.array([problem.t1, problem.rtol, problem.max_steps, *atol], float),
+    )
+
+
+def _march(user, layout, rate, events, name, problem, members, progress):
+    from mathcore._compile import launch, num_threads
     from solvers.ode._kernels.ensemble_march import march
     from solvers.ode._kernels.ensemble_steps import NUMBERS
-
-    method, table = _kernel_method(name)
-    events = len(functions.directions)
-    at = make_rows(members.y.shape[1], members.args.shape[1], events, method, NUMBERS)
-    whole = events == 0 and problem.t_eval.size == 0
-    step = _step(fun, functions, layout, name, at, problem.switch, whole)
-    functions = functions._replace(step=step, whole=whole and step != 0)
-    for numbers in _parts(members.numbers, name, progress):
-        shares = _share_count(len(numbers))
-        part = members._replace(numbers=numbers)
-        with np.errstate(all="ignore"):  # only what is not compiled could warn
-            march(functions, method, table, at, problem, part, shares)
-
-
-def _share_count(members):
-    """More shares than threads, so that a thread done early takes another; each fills its lanes."""
-    import numba
-
     from solvers.ode._kernels.ensemble_vectors import LANES
 
-    threads = numba.get_num_threads()
-    return max(1, min(-(-members // LANES), 1 if threads == 1 else 4 * threads))
+    method, table = _kernel_method(name)
+    count = 0 if events is None else len(events.directions)
+    at = make_rows(members.y.shape[1], members.args.shape[1], count, method, NUMBERS)
+    t_eval = problem.t_eval if problem.t_eval.size else None
+    whole = events is None and t_eval is None
+    step = _step(user, rate, layout, name, at, problem.switch, whole)
+    options = (
+        None if whole and step else True,
+        None if step else True,
+        events,
+        t_eval,
+    )
+    for numbers in _parts(members.numbers, name, progress):
+        shares = max(1, min(-(-len(numbers) // LANES), num_threads()))
+        some = members._replace(numbers=numbers)
+        arguments = (problem, some, shares, (method, table, at), Functions(rate), step, options)
+        with np.errstate(all="ignore"):  # only what is not compiled could warn
+            launch(march, shares, _MEMBER_NS * len(numbers), *arguments)
 
 
 def _parts(numbers, name, progress):
-    if len(numbers) == 0:
-        return ()
     if not progress:
         return (numbers,)
     from tqdm import tqdm
@@ -92,44 +107,42 @@ def _parts(numbers, name, progress):
     return tqdm(np.array_split(numbers, min(len(numbers), _PROGRESS_PARTS)), desc=name)
 
 
-def _lane_functions(fun, n, layout, events):
-    """`Functions` of the kernel; None where numba cannot compile them."""
-    from numba.core.errors import NumbaError
-
-    try:
-        rate = _lane_function(fun, n, layout, n)
-        ends = [_lane_function(event, n, layout, 1) for event in events]
-    except NumbaError:
+def _lane_events(events, n, layout):
+    """`Events` of the kernel, or None."""
+    if not events:
         return None
-    addresses = [end for _, end in ends]
-    addresses = np.array(addresses, np.int64) if isinstance(rate[1], int) else tuple(addresses)
-    directions = np.array([float(getattr(event, "direction", 0.0)) for event in events])
-    return Functions(rate[1], addresses, directions)
+    addresses = [_lane_function(UserFunction(event), n, layout, 1)[1] for event in events]
+    addresses = np.array(addresses, np.int64) if _is_compiled() else tuple(addresses)
+    return Events(addresses, np.array([float(getattr(x, "direction", 0.0)) for x in events]))
 
 
-def _step(fun, functions, layout, name, at, switch, whole):
-    """Address of the step with `fun` in it, 0 where there is none."""
+def _is_compiled():
     from mathcore._vectors import COMPILED
 
-    if not COMPILED or at.n > _MOST_UNROLLED:
+    return COMPILED
+
+
+def _step(user, rate, layout, name, at, switch, whole):
+    """Address of the step with the user's function in it, 0 where there is none."""
+    if not _is_compiled() or at.n > _MOST_UNROLLED:
         return 0
-    return _step_function(fun, functions.rate, layout, name, at, switch, whole)[1]
+    return _step_function(user, rate, layout, name, at, switch, whole)[1]
 
 
 @functools.lru_cache(maxsize=128)
-def _step_function(fun, address, layout, name, at, switch, whole):
+def _step_function(user, address, layout, name, at, switch, whole):
     from solvers.ode._kernels.ensemble_unrolled import step_function
 
     method, table = _kernel_method(name)
-    return step_function(fun, address, layout, method, table, at, switch=switch, whole=whole)
+    return step_function(user, address, layout, method, table, at, switch=switch, whole=whole)
 
 
 @functools.lru_cache(maxsize=128)
-def _lane_function(function, n, layout, outputs):
+def _lane_function(user, n, layout, outputs):
     """Kept, with what must stay alive while its address is called."""
     from solvers.ode._kernels.ensemble_lanes import lane_function
 
-    return lane_function(function, n, layout, outputs)
+    return lane_function(user, n, layout, outputs)
 
 
 @functools.cache

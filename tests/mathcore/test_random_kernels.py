@@ -37,8 +37,13 @@ def test_logarithms_over_the_whole_range():
     u = np.concatenate([u, np.random.default_rng(0).uniform(size=64 * 4 - len(u))])
     out = np.empty_like(u)
     for k in range(0, len(u), 64):
-        normals_cpu.logarithms(u[k : k + 64], np.empty((2, 64)), out[k : k + 64])
+        logarithms(u[k : k + 64], np.empty((2, 64)), out[k : k + 64])
     assert np.allclose(out, np.log(u), rtol=4 * np.finfo(float).eps, atol=0)
+
+
+@numba.njit
+def logarithms(u, scratch, out):
+    normals_cpu.logarithms(u, scratch, out)
 
 
 def test_the_fill_of_one_chain_is_the_draw_of_all():
@@ -61,7 +66,7 @@ def fill_log_uniforms(seed, member, first, stream, row):
 
 
 def test_no_bit_depends_on_what_is_drawn_beside():
-    whole = normals_of_steps(SEED, np.arange(600), 10, 64, 3)  # enough for the parallel kernel
+    whole = normals_of_steps(SEED, np.arange(600), 10, 64, 3)  # enough for several threads
     assert np.array_equal(normals_of_steps(SEED, [5, 2], 12, 3, 3), whole[2:5, [5, 2]])
     assert np.array_equal(normals_of_steps(SEED, np.arange(9), 73, 1, 3)[0], whole[-1, :9])
 

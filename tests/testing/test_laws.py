@@ -1,7 +1,9 @@
 """The law machinery: what it runs, what it reports, what it refuses."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import array_api_compat.numpy
 import numpy as np
@@ -51,7 +53,10 @@ def test_close_demands_shape_library_and_no_nan():
     for wrong in (np.nan, np.inf):
         with pytest.raises(AssertionError, match="exceeds"):
             check_close(xp, np.array([wrong]), [1.0], tolerance=1e300, what="wrong")
-    torch = pytest.importorskip("torch")
+
+
+def test_check_close_refuses_another_library():
+    torch, xp = pytest.importorskip("torch"), array_api_compat.numpy
     with pytest.raises(AssertionError, match="torch array"):
         check_close(xp, torch.zeros(2), np.zeros(2), tolerance=1.0, what="library")
 
@@ -94,10 +99,68 @@ def test_backend_option(pytester):
     assert pytester.runpytest_subprocess(*plugin, "--backend", "abacus").ret != 0
 
 
+def test_summary_names_what_was_not_run(pytester):
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.parametrize("name", ["abacus", "abacus", "sextant.star"])
+        def test_of_a_package(name):
+            pytest.importorskip(name)
+
+        def test_that_says_so(xp):
+            pytest.skip("needs abacus: not installed")
+
+        def test_of_something_else():
+            pytest.skip("no reason")
+        """
+    )
+    plugin = ("-p", "mathcore.testing.plugin", "-p", "no:cacheprovider", "--backend", "numpy")
+    lines = pytester.runpytest_subprocess(*plugin).stdout
+    lines.fnmatch_lines(
+        [
+            "array libraries: numpy (not run: strict, torch, jax, cupy)",
+            "*what was not run*",
+            "array libraries: strict, torch, jax, cupy",
+            "for want of abacus: 3 skipped*",
+            "for want of sextant: 1 skipped*",
+        ]
+    )
+
+
+def test_a_second_run_takes_up_what_the_first_left_out(pytester):
+    pytester.makeconftest((Path(__file__).parent.parent / "conftest.py").read_text())
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.fixture
+        def breaks_later():
+            yield
+            raise ValueError
+
+        def test_right(): pass
+        def test_wrong(): assert False
+        def test_absent(): pytest.importorskip("abacus")
+        def test_torn_down(breaks_later): pass
+
+        @pytest.mark.xfail(reason="as expected", strict=True)
+        def test_known(): assert False
+        """
+    )
+    plugin = ("-p", "no:cacheprovider", "-n", "2")
+    pytester.runpytest_subprocess(*plugin, "--passed-file=passed.txt")
+    passed = (pytester.path / "passed.txt").read_text().split()
+    assert [name.partition("::")[2] for name in passed] == ["test_known", "test_right"]
+    second = pytester.runpytest_subprocess(*plugin, "--not-in=passed.txt")
+    second.assert_outcomes(passed=1, failed=1, skipped=1, errors=1)
+    second.stdout.fnmatch_lines(["left out: the 2 tests of passed.txt"])
+
+
 def test_suite_runs_as_a_module_outside_the_checkout(tmp_path):
     command = [sys.executable, "-m", "mathcore.testing", "--backend", "numpy", "-q", "-k"]
-    done = subprocess.run(
-        [*command, "test_expm and inverse"], cwd=tmp_path, capture_output=True, text=True
-    )
+    environment = {key: os.environ[key] for key in os.environ if key != "PYTEST_ADDOPTS"}
+    options = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True}
+    done = subprocess.run([*command, "test_expm and inverse"], **options)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 passed" in done.stdout

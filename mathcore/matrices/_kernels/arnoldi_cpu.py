@@ -2,7 +2,7 @@
 
 import math
 
-from mathcore._compile import SAFE_FASTMATH, kernel
+from mathcore._compile import SAFE_FASTMATH, kernel, part
 
 
 @kernel(fastmath=SAFE_FASTMATH | {"reassoc"})
@@ -30,7 +30,7 @@ def orthogonalize(basis, projected, first, j, passes, enough, least):
     return True
 
 
-@kernel(fastmath=SAFE_FASTMATH | {"reassoc"})
+@part(fastmath=SAFE_FASTMATH | {"reassoc"})
 def _norm(x):
     total = x[0] * x[0]
     for i in range(1, x.size):

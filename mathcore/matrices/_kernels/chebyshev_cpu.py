@@ -6,34 +6,33 @@ complex64 and complex128 keep what the definition keeps.
 
 import numpy as np
 
-from mathcore._compile import kernel
+from mathcore._compile import kernel, part
+from mathcore._vectors import aligned_zeros
 
 
 @kernel()
 def chebyshev_sums(
-    indptr, indices, data, scale, shift, sign, coefficients, degrees, before, now, out
+    indptr, indices, data, scale, shift, sign, coefficients, degrees, columns, before, now, out
 ):
     """Add Σ_{k ≥ 2} coefficients[i, k] T_k to out[i], where T_0 = `before`, T_1 = `now`.
 
-    T_{k+1} = 2 scale (A T_k − shift T_k) + sign T_{k−1}. `before` and `now` (n, m) are used up; the
-    last two of them are returned, older first. `degrees` ascends: row i of the coefficients ends at
-    degrees[i].
+    T_{k+1} = 2 scale (A T_k − shift T_k) + sign T_{k−1}. `before`, `now` and the rows of `out` are
+    flat (n · m); the first two are used up, and the last two T are returned, older first. `degrees`
+    ascends: row i of the coefficients ends at degrees[i].
     """
     last = out.shape[0] - 1
     double = scale + scale
     first = 0
+    products = aligned_zeros(1, columns, now)[0]
     for k in range(2, degrees[last] + 1):
         while degrees[first] < k:
             first += 1
-        weight = coefficients[last, k]
-        if now.shape[1] == 1:
-            _advance_vector(
-                indptr, indices, data, double, shift, sign, before.reshape(-1), now.reshape(-1),
-                weight, out[last].reshape(-1),
-            )  # fmt: skip
+        weight, total = coefficients[last, k], out[last]
+        if columns == 1:
+            _advance_vector(indptr, indices, data, double, shift, sign, before, now, weight, total)
         else:
             _advance_block(
-                indptr, indices, data, double, shift, sign, before, now, weight, out[last]
+                indptr, indices, data, double, shift, sign, before, now, weight, total, products
             )
         before, now = now, before
         for time in range(first, last):
@@ -41,10 +40,10 @@ def chebyshev_sums(
     return before, now
 
 
-@kernel()
+@part()
 def _advance_vector(indptr, indices, data, scale, shift, sign, before, now, weight, total):
     end = np.uint64(indptr[0])
-    for i in range(now.shape[0]):
+    for i in range(now.size):
         start, end = end, np.uint64(indptr[i + 1])
         product = 0 * now[i]
         for p in range(start, end):  # unsigned: no test for indices that count backwards
@@ -54,26 +53,26 @@ def _advance_vector(indptr, indices, data, scale, shift, sign, before, now, weig
         total[i] += weight * term
 
 
-@kernel()
-def _advance_block(indptr, indices, data, scale, shift, sign, before, now, weight, total):
-    columns = now.shape[1]
-    products = np.empty(columns, dtype=now.dtype)
+@part()
+def _advance_block(indptr, indices, data, scale, shift, sign, before, now, weight, total, products):
+    columns = np.uint64(products.size)  # unsigned, as above
     end = np.uint64(indptr[0])
-    for i in range(now.shape[0]):
+    for i in range(np.uint64(now.size) // columns):
+        own = i * columns
         for j in range(columns):
-            products[j] = -shift * now[i, j]
-        start, end = end, np.uint64(indptr[i + 1])
+            products[j] = -shift * now[own + j]
+        start, end = end, np.uint64(indptr[i + np.uint64(1)])
         for p in range(start, end):
-            entry, row = data[p], now[np.uint64(indices[p])]
+            entry, other = data[p], np.uint64(indices[p]) * columns
             for j in range(columns):
-                products[j] += entry * row[j]
+                products[j] += entry * now[other + j]
         for j in range(columns):
-            before[i, j] = scale * products[j] + sign * before[i, j]
-            total[i, j] += weight * before[i, j]
+            term = scale * products[j] + sign * before[own + j]
+            before[own + j] = term
+            total[own + j] += weight * term
 
 
-@kernel()
+@part()
 def _add(weight, term, total):
-    for i in range(term.shape[0]):
-        for j in range(term.shape[1]):
-            total[i, j] += weight * term[i, j]
+    for i in range(term.size):
+        total[i] += weight * term[i]

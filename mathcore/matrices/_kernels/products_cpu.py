@@ -3,12 +3,13 @@
 A workspace ``w`` (buffers, entries) holds matrices by whole vectors of `VECTOR_BYTES`. *Lanes*: one
 matrix in each lane, so that entry (i, j) of eight float64 (sixteen float32) matrices is vector
 n·i + j of a group; groups of n² vectors follow each other in a buffer. *Rows*: one matrix a buffer,
-its rows padded with zeros to whole vectors. An argument `lanes` says which.
+its rows padded with zeros to whole vectors. An argument `lanes`, True or None, says which. Buffer
+numbers are int64: a Python number would be a type of its own, and compile the products again.
 """
 
 import numpy as np
 
-from mathcore._compile import kernel
+from mathcore._compile import part
 from mathcore._vectors import COMPILED, VECTOR_BYTES, vector_function
 
 # --- tiles ----------------------------------------------------------------------------------------
@@ -123,21 +124,31 @@ _l44, _l42, _l24, _l22 = _lane_tile(4, 4), _lane_tile(4, 2), _lane_tile(2, 4), _
 _l21, _l12, _l11 = _lane_tile(2, 1), _lane_tile(1, 2), _lane_tile(1, 1)
 _r82, _r81, _r12, _r11 = _row_tile(8, 2), _row_tile(8, 1), _row_tile(1, 2), _row_tile(1, 1)
 _r22, _r21 = _row_tile(2, 2), _row_tile(2, 1)
+_MORE, _NOT_MORE = np.bool_(True), np.bool_(False)  # not literals, as the buffers
 
 
 # --- whole products -------------------------------------------------------------------------------
 
 
-@kernel(inline="always")
-def multiply(w, c, a, b, n, lanes, more=False):
-    """w[c] = w[a] w[b], or w[c] += w[a] w[b] where `more`."""
-    if lanes:
-        _multiply_lanes(w, c, a, b, n, more)
+@part()
+def multiply(w, c, a, b, n, lanes):
+    """w[c] = w[a] w[b]."""
+    if lanes is None:
+        _multiply_rows(w, c, a, b, n, _NOT_MORE)
     else:
-        _multiply_rows(w, c, a, b, n, more)
+        _multiply_lanes(w, c, a, b, n, _NOT_MORE)
 
 
-@kernel()
+@part()
+def add_product(w, c, a, b, n, lanes):
+    """w[c] += w[a] w[b]."""
+    if lanes is None:
+        _multiply_rows(w, c, a, b, n, _MORE)
+    else:
+        _multiply_lanes(w, c, a, b, n, _MORE)
+
+
+@part()
 def _multiply_lanes(w, c, a, b, n, more):
     m = n - n % 4
     for first in range(0, w.shape[1] // (VECTOR_BYTES // w.itemsize), n * n):
@@ -157,7 +168,7 @@ def _multiply_lanes(w, c, a, b, n, more):
             _l11(w, c, a, b, n - 1, n - 1, n, first, more)
 
 
-@kernel()
+@part()
 def _multiply_rows(w, c, a, b, n, more):
     width = -(-n // (VECTOR_BYTES // w.itemsize))
     eights = n - n % 8
@@ -177,19 +188,73 @@ def _multiply_rows(w, c, a, b, n, more):
             _r11(w, c, a, b, n - 1, width - 1, n, more)
 
 
-@kernel()
+@part()
 def transpose(w, c, a, n, lanes):
     """w[c] = w[a]ᵀ."""
-    vector = VECTOR_BYTES // w.itemsize
     stride = w.shape[1] // n
-    if not lanes:
+    if lanes is None:
         for i in range(n):
             for j in range(n):
                 w[c, j * stride + i] = w[a, i * stride + j]
-        return
+    else:
+        _transpose_lanes(w, c, a, n)
+
+
+@part()
+def _transpose_lanes(w, c, a, n):
+    vector = VECTOR_BYTES // w.itemsize
     for first in range(0, w.shape[1] // vector, n * n):
         for i in range(n):
             for j in range(n):
                 x, y = (first + i * n + j) * vector, (first + j * n + i) * vector
                 for l in range(vector):
                     w[c, y + l] = w[a, x + l]
+
+
+# --- a row times absolute values ------------------------------------------------------------------
+
+
+def _times_absolute(lanes):
+    """``times(b, n, row, product)``: product = row |B| in float64, for one group or one matrix.
+
+    b: entries of B on from the first, by lane or by padded rows; `product` is as long as `row` in
+    lanes, else as a row of B.
+    """
+    if not COMPILED:
+        return _plain_lanes_times_absolute if lanes else _plain_row_times_absolute
+    from llvmlite import ir
+    from numba.core import cgutils, types
+    from numba.extending import intrinsic
+
+    def emit_times(emit):
+        builder, width, b = emit.builder, emit.count(3), emit.vectors(0)
+        wide = ir.VectorType(ir.DoubleType(), emit.lanes)
+        rows, products = (builder.bitcast(emit.entries(k), wide.as_pointer()) for k in (2, 3))
+        with emit.loop(width) as j:
+            total = cgutils.alloca_once(builder, wide)
+            builder.store(ir.Constant(wide, None), total)
+            with emit.loop(emit.arguments[1]) as k:
+                factor = emit.load(rows, k) if lanes else emit.splat(emit.load(emit.entries(2), k))
+                size = emit.absolute(emit.load(b, emit.at(j, k, width)))
+                size = size if size.type == wide else builder.fpext(size, wide)
+                builder.store(emit.fused(factor, size, builder.load(total)), total)
+            emit.store(builder.load(total), products, j)
+
+    @intrinsic
+    def times(context, b, n, row, product):
+        return vector_function(emit_times, b, types.intp, row, product)
+
+    return times
+
+
+def _plain_row_times_absolute(b, n, row, product):
+    product[:] = row[:n] @ np.abs(b[: n * product.size]).reshape(n, -1)
+
+
+def _plain_lanes_times_absolute(b, n, row, product):
+    lanes = VECTOR_BYTES // b.itemsize
+    entries = np.abs(b[: n * product.size]).reshape(n, -1, lanes)
+    product[:] = np.einsum("kl,kjl->jl", row.reshape(-1, lanes), entries).reshape(-1)
+
+
+lanes_times_absolute, row_times_absolute = _times_absolute(True), _times_absolute(False)

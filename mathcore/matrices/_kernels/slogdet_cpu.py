@@ -7,14 +7,12 @@ of a few units in the last place however much cancels.
 """
 
 import numpy as np
-from numba import prange
 
-from mathcore._compile import kernel
-from mathcore._vectors import VECTOR_BYTES
+from mathcore._compile import kernel, part
+from mathcore._vectors import VECTOR_BYTES, aligned_zeros, bits_of, number_of
 from mathcore._vectors_lu import fused_multiply_add, lane_load, lane_lu, lane_scale
 
 MOST_LANES = 32
-_SHARE_ENTRIES = 4096  # of the matrices that one thread takes together, about
 _FRACTION_AND_SIGN, _ONE = np.int64(~(0x7FF << 52)), np.int64(1023 << 52)
 _TINY = 2.0**-1022
 _FAR_BELOW = -10_000  # every exponent of a product
@@ -28,31 +26,30 @@ _lane_load, _lane_scale, _lane_lu = lane_load(), lane_scale(), lane_lu()
 # --- numbers as mantissa · 2^exponent -------------------------------------------------------------
 
 
-@kernel()
+@part()
 def _exponent(x):
     """e of x = ±m·2^e, 1 ≤ m < 2, for normal x; −1023 for zero, 1024 for infinity and NaN."""
-    return ((np.float64(x).view(np.int64) >> 52) & 0x7FF) - 1023
+    return ((bits_of(x) >> 52) & 0x7FF) - 1023
 
 
-@kernel()
+@part()
 def _power_of_two(e):
     """2^e for −1022 ≤ e ≤ 1023."""
-    return np.int64((e + 1023) << 52).view(np.float64)
+    return number_of((e + 1023) << 52)
 
 
-@kernel()
+@part()
 def _split(x):
     """(±m, e) with x = ±m·2^e; (x, 0) for zero, infinity and NaN."""
     tiny = abs(x) < _TINY
     x = x * 2.0**54 if tiny else x
     e = _exponent(x)
     special = (e == -1023) | (e == 1024)
-    bits = (np.float64(x).view(np.int64) & _FRACTION_AND_SIGN) | _ONE
-    mantissa = x if special else np.int64(bits).view(np.float64)
+    mantissa = x if special else number_of((bits_of(x) & _FRACTION_AND_SIGN) | _ONE)
     return mantissa, (0 if special else e) - (54 if tiny else 0)
 
 
-@kernel()
+@part()
 def _multiply(mantissas, exponents, factors):
     """Each number times its factor, |factor| < 2^1022."""
     for l in range(mantissas.size):
@@ -66,10 +63,10 @@ def _multiply(mantissas, exponents, factors):
 # --- 2 × 2 ---------------------------------------------------------------------------------------
 
 
-@kernel()
-def _two_by_two(a, first, mantissas, exponents):
+@part()
+def _two_by_two(entries, first, mantissas, exponents):
     """a·d − b·c with the rounding error of b·c put back (W. Kahan)."""
-    entries = a.reshape(-1)[4 * first : 4 * (first + mantissas.size)]  # a known stride: vectors
+    entries = entries[4 * first : 4 * (first + mantissas.size)]
     if not _products_are_normal(entries):
         _two_by_two_of_any_size(entries, mantissas, exponents)
         return
@@ -81,7 +78,7 @@ def _two_by_two(a, first, mantissas, exponents):
         mantissas[l], exponents[l] = _split(_fma(a_l, d_l, -product) + error)
 
 
-@kernel()
+@part()
 def _products_are_normal(entries):
     count = 0
     for p in range(entries.size):
@@ -90,7 +87,7 @@ def _products_are_normal(entries):
     return count == entries.size
 
 
-@kernel()
+@part()
 def _two_by_two_of_any_size(entries, mantissas, exponents):
     """The same from mantissas, both products brought to the exponent of the larger."""
     for l in range(mantissas.size):
@@ -98,9 +95,9 @@ def _two_by_two_of_any_size(entries, mantissas, exponents):
         (m_c, e_c), (m_d, e_d) = _split(entries[4 * l + 2]), _split(entries[4 * l + 3])
         e_ad = _FAR_BELOW if m_a * m_d == 0 else e_a + e_d
         e_bc = _FAR_BELOW if m_b * m_c == 0 else e_b + e_c
-        e = max(e_ad, e_bc)
-        m_a *= _power_of_two(max(e_ad - e, -300))
-        m_b *= _power_of_two(max(e_bc - e, -300))
+        e = e_ad if e_ad > e_bc else e_bc
+        m_a *= _power_of_two(e_ad - e if e_ad - e > -300 else -300)
+        m_b *= _power_of_two(e_bc - e if e_bc - e > -300 else -300)
         product = m_b * m_c
         error = _fma(-m_b, m_c, product)
         m, shift = _split(_fma(m_a, m_d, -product) + error)
@@ -110,14 +107,14 @@ def _two_by_two_of_any_size(entries, mantissas, exponents):
 # --- n × n ---------------------------------------------------------------------------------------
 
 
-@kernel()
+@part()
 def _load(entries, size, first, stop, w):
     """One of the matrices first … stop − 1, `size` entries each, into each lane; then zeros."""
     lanes = VECTOR_BYTES // w.itemsize
     if stop - first < lanes or size < lanes:
         w[:] = 0
-        for l in range(min(stop - first, lanes)):
-            for p in range(size):
+        for l in range(lanes):
+            for p in range(size if first + l < stop else 0):
                 w[p * lanes + l] = entries[(first + l) * size + p]
         return
     for p in range(0, size, lanes):
@@ -125,7 +122,7 @@ def _load(entries, size, first, stop, w):
         _lane_load(entries, first * size + place, size, w, place)
 
 
-@kernel()
+@part()
 def _in_range(pivots, first, lanes):
     """Whether no sum of these lanes can have overflowed, and no digit of importance is lost."""
     count, most = 0, 2.0**80 if pivots.itemsize == 4 else 2.0**900
@@ -136,14 +133,14 @@ def _in_range(pivots, first, lanes):
     return count == pivots.shape[0] * lanes
 
 
-@kernel()
-def _by_elimination(a, n, first, mantissas, exponents):
-    lanes = VECTOR_BYTES // a.itemsize
+@part()
+def _by_elimination(entries, n, first, mantissas, exponents):
+    lanes, stop = VECTOR_BYTES // entries.itemsize, first + mantissas.size
     groups = -(-mantissas.size // lanes)
-    w, factors = np.empty(n * n * lanes, a.dtype), np.empty(groups * lanes, a.dtype)
-    pivots = np.empty((n, groups * lanes), a.dtype)
+    w = aligned_zeros(1, n * n * lanes, entries)[0]
+    work = aligned_zeros(n + 1, groups * lanes, entries)
+    pivots, factors = work[:n], work[n]
     factors[:] = 1
-    entries, stop = a.reshape(-1), first + mantissas.size
     for g in range(groups):
         _load(entries, n * n, first + g * lanes, stop, w)
         _lane_lu(w, n, pivots, g, groups)
@@ -158,18 +155,18 @@ def _by_elimination(a, n, first, mantissas, exponents):
         _multiply(mantissas, exponents, pivots[k])
 
 
-@kernel()
-def _determinants(a, n, first, mantissas, exponents):
+@part()
+def _determinants(entries, n, first, mantissas, exponents):
     if n == 2:
-        _two_by_two(a, first, mantissas, exponents)
+        _two_by_two(entries, first, mantissas, exponents)
     else:
-        _by_elimination(a, n, first, mantissas, exponents)
+        _by_elimination(entries, n, first, mantissas, exponents)
 
 
 # --- the whole ------------------------------------------------------------------------------------
 
 
-@kernel()
+@part()
 def _logarithm(m, e):
     """ln(m·2^e), m in [1, 2): 2 artanh((m − 1)/(m + 1)) by its series, for m in [√½, √2)."""
     above = m > 1.4142135623730951
@@ -183,11 +180,9 @@ def _logarithm(m, e):
     return e * _LN2_HIGH + (2 * s + (s * odd + e * _LN2_LOW))
 
 
-@kernel()
-def slogdet_share(a, n, first, sign, logabsdet):
-    """Of the flat matrices (batch, n²) from row `first` on, as many as `sign` has entries."""
-    mantissas, exponents = np.empty(sign.size), np.empty(sign.size, np.int64)
-    _determinants(a, n, first, mantissas, exponents)
+@part()
+def _slogdet(entries, n, first, mantissas, exponents, sign, logabsdet):
+    _determinants(entries, n, first, mantissas, exponents)
     for l in range(sign.size):
         x, size = mantissas[l], abs(mantissas[l])
         logarithm = _logarithm(size, exponents[l])
@@ -197,35 +192,32 @@ def slogdet_share(a, n, first, sign, logabsdet):
         sign[l] = unit if size > 0 else x
 
 
-@kernel()
-def det_share(a, n, first, out):
-    """Of the flat matrices (batch, n²) from row `first` on, as many as `out` has entries."""
-    mantissas, exponents = np.empty(out.size), np.empty(out.size, np.int64)
-    _determinants(a, n, first, mantissas, exponents)
+@part()
+def _det(entries, n, first, mantissas, exponents, out):
+    _determinants(entries, n, first, mantissas, exponents)
     for l in range(out.size):
-        e = max(-1500, min(1500, exponents[l]))
+        e = exponents[l]
+        e = 1500 if e > 1500 else (-1500 if e < -1500 else e)
         half = e // 2
         out[l] = mantissas[l] * _power_of_two(half) * _power_of_two(e - half)
 
 
 @kernel()
-def share_of(n):
-    """Matrices of order n that one thread takes together."""
-    return max(64, _SHARE_ENTRIES // (n * n) // 16 * 16)
+def slogdet_shares(low, high, entries, n, share, sign, logabsdet):
+    """Of matrices of order n ≤ `MOST_LANES` one after the other, `share` of them a share."""
+    mantissas = aligned_zeros(1, share, np.float64)[0]
+    exponents = aligned_zeros(1, share, np.int64)[0]
+    for first in range(low * share, high * share, share):
+        own = sign[first : first + share]
+        m, e = mantissas[: own.size], exponents[: own.size]
+        _slogdet(entries, n, first, m, e, own, logabsdet[first : first + share])
 
 
-@kernel(parallel=True)
-def slogdet_batch(a, n, sign, logabsdet):
-    """Sign and logarithm of flat matrices (batch, n²), n ≤ `MOST_LANES`."""
-    share = share_of(n)
-    for k in prange(-(-a.shape[0] // share)):
-        part = slice(k * share, min((k + 1) * share, a.shape[0]))
-        slogdet_share(a, n, k * share, sign[part], logabsdet[part])
-
-
-@kernel(parallel=True)
-def det_batch(a, n, out):
-    """Determinants of flat matrices (batch, n²), n ≤ `MOST_LANES`."""
-    share = share_of(n)
-    for k in prange(-(-a.shape[0] // share)):
-        det_share(a, n, k * share, out[k * share : min((k + 1) * share, a.shape[0])])
+@kernel()
+def det_shares(low, high, entries, n, share, out):
+    """Determinants, as `slogdet_shares`."""
+    mantissas = aligned_zeros(1, share, np.float64)[0]
+    exponents = aligned_zeros(1, share, np.int64)[0]
+    for first in range(low * share, high * share, share):
+        own = out[first : first + share]
+        _det(entries, n, first, mantissas[: own.size], exponents[: own.size], own)

@@ -6,7 +6,7 @@ from mathcore._compile import kernel
 
 
 @kernel()
-def examine_csr(indptr, indices, data, allowed, diagonal, row_sums):
+def examine_csr(indptr, indices, data, allowed, cursor, diagonal, row_sums):
     """Fill a_ii and Σ_j |a_ij|; return whether A = Aᴴ and whether A = −Aᴴ.
 
     The indices of each row must ascend without repetition. Two entries are equal when they differ
@@ -14,7 +14,6 @@ def examine_csr(indptr, indices, data, allowed, diagonal, row_sums):
     of the rows above in the order in which these rows hold them: one cursor a row finds them.
     """
     n = diagonal.shape[0]
-    cursor = np.empty(n, dtype=np.int64)
     hermitian, skew = True, True
     unmatched = 0
     for i in range(n):

@@ -5,22 +5,29 @@ iteration is carried on where the definition sums a series, as an inverse of a s
 more than two products; both end at rounding.
 """
 
-import numpy as np
-from numba import prange
+import math
 
-from mathcore._compile import kernel
+import numpy as np
+
+from mathcore._compile import kernel, part
 
 _MOST_STEPS = 24
 _SCALE_ABOVE = 0.9
-SHARE = 16  # matrices that share one set of buffers
 
 
-@kernel()
+@part()
 def _magnitude(x):
     return abs(x.real) + abs(x.imag)
 
 
-@kernel()
+@part()
+def _copy(a, out):
+    for i in range(a.shape[0]):
+        for j in range(a.shape[0]):
+            out[i, j] = a[i, j]
+
+
+@part()
 def _norm1(a, sums):
     """The 1-norm, |re| + |im| for the modulus; NaN where an entry is NaN."""
     sums[:] = 0
@@ -34,7 +41,7 @@ def _norm1(a, sums):
     return top
 
 
-@kernel()
+@part()
 def _multiply(a, b, out):
     """out = a b, four rows of b at a time: half the loads and stores of one at a time."""
     n = a.shape[0]
@@ -53,7 +60,7 @@ def _multiply(a, b, out):
                 row[j] += factor * other[j]
 
 
-@kernel()
+@part()
 def _invert(a, exchanged, pivot_row):
     """a ← a⁻¹ by Gauss–Jordan elimination with partial pivoting; False at a zero pivot."""
     n = a.shape[0]
@@ -77,7 +84,7 @@ def _invert(a, exchanged, pivot_row):
     return True
 
 
-@kernel()
+@part()
 def _eliminate(a, k, pivot_row):
     """One step of Gauss–Jordan in place; row k counts as a row of zeros with factor −1."""
     n, scale = a.shape[0], 1 / a[k, k]
@@ -101,7 +108,7 @@ def _eliminate(a, k, pivot_row):
             last[j] -= factor * pivot_row[j]
 
 
-@kernel()
+@part()
 def _distance(m, sums):
     """‖M − I‖₁."""
     for i in range(m.shape[0]):
@@ -112,17 +119,17 @@ def _distance(m, sums):
     return distance
 
 
-@kernel()
+@part()
 def _step(x, m, inverse, work, exchanged, sums, scaled):
     """X ← X (I + M⁻¹) / 2, M ← (2 I + M + M⁻¹) / 4 with μ²M for M where `scaled`."""
     n = x.shape[0]
-    inverse[:] = m
+    _copy(m, inverse)
     if not _invert(inverse, exchanged, work[0]):
         return False
     mu2 = sums.dtype.type(1)
     if scaled:
-        factor = np.sqrt(_norm1(inverse, sums) / _norm1(m, sums))
-        if factor > 0 and np.isfinite(factor):
+        factor = math.sqrt(_norm1(inverse, sums) / _norm1(m, sums))
+        if factor > 0 and math.isfinite(factor):
             mu2 = factor
     for i in range(n):
         for j in range(n):
@@ -132,14 +139,14 @@ def _step(x, m, inverse, work, exchanged, sums, scaled):
         m[i, i] += sums.dtype.type(0.5)
         inverse[i, i] += 1
     _multiply(x, inverse, work)
-    half = np.sqrt(mu2) / 2
+    half = math.sqrt(mu2) / 2
     for i in range(n):
         for j in range(n):
             x[i, j] = work[i, j] * half
     return True
 
 
-@kernel()
+@part()
 def _finish(x, m, work, out):
     """out = X (I − E/2 + 3E²/8), E = M − I: what is left of X (I + E)^{-1/2}."""
     n = x.shape[0]
@@ -153,7 +160,7 @@ def _finish(x, m, work, out):
     _multiply(x, work, out)
 
 
-@kernel()
+@part()
 def _residual(root, a, work, sums):
     """‖X² − A‖₁ / ‖A‖₁."""
     _multiply(root, root, work)
@@ -163,18 +170,18 @@ def _residual(root, a, work, sums):
     return _norm1(work, sums) / _norm1(a, sums)
 
 
-@kernel()
+@part()
 def _root(a, w, exchanged, sums, near, out):
     """out = A^{1/2}; its residual, infinite or NaN where the iteration failed."""
-    x, m, inverse, work = w
-    x[:] = a
-    m[:] = a
+    x, m, inverse, work = w[0], w[1], w[2], w[3]
+    _copy(a, x)
+    _copy(a, m)
     for step in range(_MOST_STEPS + 1):
         distance = _distance(m, sums)
         if distance <= near:
             _finish(x, m, work, out)
             return _residual(out, a, work, sums)
-        if step == _MOST_STEPS or not np.isfinite(distance):
+        if step == _MOST_STEPS or not math.isfinite(distance):
             break
         if not _step(x, m, inverse, work, exchanged, sums, distance > _SCALE_ABOVE):
             break
@@ -182,19 +189,21 @@ def _root(a, w, exchanged, sums, near, out):
     return np.inf
 
 
-@kernel()
+@part()
 def _scaled_root(a, w, exchanged, sums, near, out):
     """The same of 4^{-h} A with entries of modulus about one, scaled back."""
     n = a.shape[0]
     largest = 0.0
     for i in range(n):
         for j in range(n):
-            largest = max(largest, _magnitude(a[i, j]))
-    h = np.floor(np.log2(largest) / 2) if 0 < largest < np.inf else 0.0
+            size = _magnitude(a[i, j])
+            if size > largest:
+                largest = size
+    h = float(math.floor(math.log2(largest) / 2)) if 0 < largest < np.inf else 0.0
     for i in range(n):
         for j in range(n):
             w[4, i, j] = a[i, j] * 2.0**-h * 2.0**-h
-    residual = _root(w[4], w[:4], exchanged, sums, near, out)
+    residual = _root(w[4], w, exchanged, sums, near, out)
     for i in range(n):
         for j in range(n):
             out[i, j] *= 2.0**h
@@ -202,19 +211,10 @@ def _scaled_root(a, w, exchanged, sums, near, out):
 
 
 @kernel()
-def few_square_roots(a, out, residuals):
-    """out = the principal root of a few matrices a (batch, n, n), ‖X² − A‖ / ‖A‖ for each."""
+def square_roots(low, high, a, near, out, residuals):
+    """out = the principal roots of matrices a (batch, n, n), ‖X² − A‖ / ‖A‖ for each."""
     n = a.shape[1]
     w, exchanged = np.empty((5, n, n), a.dtype), np.empty(n, np.int64)
     sums = np.empty(n, residuals.dtype)
-    near = np.finfo(residuals.dtype).eps ** (1 / 3)
-    for k in range(a.shape[0]):
+    for k in range(low, high):
         residuals[k] = _scaled_root(a[k], w, exchanged, sums, near, out[k])
-
-
-@kernel(parallel=True)
-def square_roots(a, out, residuals):
-    """`few_square_roots` of many, threaded; which matrices go together is fixed."""
-    for k in prange(-(-a.shape[0] // SHARE)):
-        part = slice(k * SHARE, (k + 1) * SHARE)
-        few_square_roots(a[part], out[part], residuals[part])

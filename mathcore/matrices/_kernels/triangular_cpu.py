@@ -3,15 +3,17 @@
 import numpy as np
 
 from mathcore._compile import kernel
+from mathcore._vectors import aligned_zeros
 
 
 @kernel()
-def triangular_square_root(t):
-    """R with R² = T, column by column: Björck & Hammarling, Linear Algebra Appl. 52 (1983)."""
+def transposed_square_root(t):
+    """Rᵀ with R² = T, column by column: Björck & Hammarling, Linear Algebra Appl. 52 (1983).
+
+    Row j of the result is column j of R, so that every loop runs along memory.
+    """
     n = t.shape[0]
-    columns = np.zeros(
-        t.shape, t.dtype
-    )  # row j holds column j of R, so that every loop runs along memory
+    columns = aligned_zeros(n, n, t)
     for j in range(n):
         column = columns[j]
         for i in range(j):
@@ -22,4 +24,4 @@ def triangular_square_root(t):
             factor, other = column[k], columns[k]
             for i in range(k):
                 column[i] -= factor * other[i]
-    return columns.T
+    return columns

@@ -1,13 +1,15 @@
 """What surrounds products of small matrices: filling a workspace, sums, norms, scaling, emptying.
 
 The layouts are those of ``products_cpu``: `w` (buffers, entries) holds in each buffer either groups
-of matrices, one in each vector lane, or one matrix with rows padded to whole vectors.
+of matrices, one in each vector lane, or one matrix with rows padded to whole vectors. An argument
+`lanes`, True or None, says which; it is written out where a kernel begins, so that each kernel is
+compiled with one layout.
 """
 
 import numpy as np
 
-from mathcore._compile import kernel
-from mathcore._vectors import COMPILED, VECTOR_BYTES, vector_function
+from mathcore._compile import part
+from mathcore._vectors import COMPILED, VECTOR_BYTES, aligned_zeros, vector_function
 
 # --- sums -----------------------------------------------------------------------------------------
 
@@ -71,18 +73,40 @@ def _plain_combination(patterns):
     return combine
 
 
-@kernel()
+@part()
 def add_identity(w, k, value, n, lanes):
     """w[k] += value · I."""
-    if lanes:
-        _add_to_diagonal(w, k, value, n)
-    else:
+    if lanes is None:
         stride = w.shape[1] // n
         for i in range(n):
             w[k, i * stride + i] += value
+    else:
+        _add_to_diagonal(w, k, value, n)
 
 
 # --- one number a lane ----------------------------------------------------------------------------
+
+
+@part()
+def largest(x):
+    """The largest of the numbers, NaN if one is."""
+    top = x[0]
+    for l in range(1, x.size):
+        if top == top and not x[l] <= top:
+            top = x[l]
+    return top
+
+
+@part()
+def least_and_most(counts):
+    """The least and the largest of whole numbers."""
+    least = most = counts[0]
+    for l in range(1, counts.size):
+        if counts[l] < least:
+            least = counts[l]
+        if counts[l] > most:
+            most = counts[l]
+    return least, most
 
 
 def _lane_functions():
@@ -199,6 +223,14 @@ lane_norms, scale, keep, _add_to_diagonal = _lane_functions()
 # --- in and out -----------------------------------------------------------------------------------
 
 
+@part()
+def buffer_entries(n, lanes, together, vector):
+    """Entries of a buffer that holds `together` matrices in lanes, or one by its rows."""
+    if lanes is None:
+        return n * -(-n // vector) * vector
+    return n * n * together
+
+
 def _transposers(width):
     """``into(w, k, g, a, first)`` and ``out_of(w, k, g, a, first)``.
 
@@ -290,53 +322,63 @@ _into_8, _out_of_8 = _transposers(8)
 _into_4, _out_of_4 = _transposers(4)
 
 
-@kernel()
-def buffer_entries(n, groups, vector):
-    """Length of a buffer."""
-    return n * n * groups * vector if groups else n * -(-n // vector) * vector
-
-
-@kernel()
-def load(w, k, a, first, stop, n, groups):
+@part()
+def load(w, k, a, first, stop, n, lanes):
     """w[k] ← the flat matrices a[first], …, as many as fit before `stop`; lanes beyond are 0."""
-    vector = VECTOR_BYTES // w.itemsize
-    if groups == 0:
+    if lanes is None:
         stride = w.shape[1] // n
         for i in range(n):
             for j in range(n):
                 w[k, i * stride + j] = a[first, i * n + j]
-        return
-    if first + groups * vector > stop:
-        rest = np.zeros((groups * vector, n * n), a.dtype)
-        rest[: stop - first] = a[first:stop]
+    else:
+        _load_lanes(w, k, a, first, stop, n * n)
+
+
+@part()
+def _load_lanes(w, k, a, first, stop, size):
+    vector = VECTOR_BYTES // w.itemsize
+    together = w.shape[1] // size
+    if first + together > stop:
+        rest = aligned_zeros(together, size, a)
+        for m in range(stop - first):
+            for p in range(size):
+                rest[m, p] = a[first + m, p]
         a, first = rest, 0
-    for g in range(groups):
-        if n * n >= vector:
+    for g in range(together // vector):
+        if size >= vector:
             _into_16(w, k, g, a, first + g * vector)
-        elif n * n >= 8:
+        elif size >= 8:
             _into_8(w, k, g, a, first + g * vector)
         else:
             _into_4(w, k, g, a, first + g * vector)
 
 
-@kernel()
-def store(w, k, out, first, stop, n, groups):
+@part()
+def store(w, k, out, first, stop, n, lanes):
     """The flat matrices out[first], … before `stop` ← w[k]."""
-    vector = VECTOR_BYTES // w.itemsize
-    if groups == 0:
+    if lanes is None:
         stride = w.shape[1] // n
         for i in range(n):
             for j in range(n):
                 out[first, i * n + j] = w[k, i * stride + j]
-        return
-    partial = first + groups * vector > stop
-    target, start = (np.empty((groups * vector, n * n), out.dtype), 0) if partial else (out, first)
-    for g in range(groups):
-        if n * n >= vector:
+    else:
+        _store_lanes(w, k, out, first, stop, n * n)
+
+
+@part()
+def _store_lanes(w, k, out, first, stop, size):
+    vector = VECTOR_BYTES // w.itemsize
+    together = w.shape[1] // size
+    partial = first + together > stop
+    target, start = (aligned_zeros(together, size, out), 0) if partial else (out, first)
+    for g in range(together // vector):
+        if size >= vector:
             _out_of_16(w, k, g, target, start + g * vector)
-        elif n * n >= 8:
+        elif size >= 8:
             _out_of_8(w, k, g, target, start + g * vector)
         else:
             _out_of_4(w, k, g, target, start + g * vector)
     if partial:
-        out[first:stop] = target[: stop - first]
+        for m in range(stop - first):
+            for p in range(size):
+                out[first + m, p] = target[m, p]

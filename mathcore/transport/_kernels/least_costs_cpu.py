@@ -3,25 +3,21 @@
 import math
 
 import numpy as np
-from numba import prange
 
-from mathcore._compile import kernel
+from mathcore._compile import kernel, part
+from mathcore._vectors import aligned_zeros
 
 _TILE = 512  # columns that stay in the first-level cache
 _STRIP = 32  # columns whose minimum decides whether they are looked at
-_ROWS = 16  # rows that share one tile
+ROWS = 16  # rows that share one tile
+_NONE_YET = np.int64(0)
 
 
-@kernel()
-def _reduced(buffer, x, y_t, c, g, half_power, i, start):
-    """buffer_j = c_ij − g_j with c_ij = |x_i − y_j|^p, or stored where `c` is not empty."""
+@part()
+def _from_points(buffer, cost, g, i, start):
+    """buffer_j = |x_i − y_j|^p − g_j for the columns from `start` on; cost = x, y_t, p/2."""
+    x, y_t, half_power = cost
     stop = start + buffer.shape[0]
-    g = g[start:stop]
-    if c.shape[0] > 0:
-        costs = c[i][start:stop]
-        for j in range(buffer.shape[0]):
-            buffer[j] = costs[j] - g[j]
-        return
     buffer[:] = 0
     for k in range(x.shape[1]):
         _add_square(buffer, x[i, k], y_t[k][start:stop])
@@ -31,18 +27,30 @@ def _reduced(buffer, x, y_t, c, g, half_power, i, start):
     elif half_power != 1.0:
         for j in range(buffer.shape[0]):
             buffer[j] = buffer[j] ** half_power
-    for j in range(buffer.shape[0]):
-        buffer[j] -= g[j]
+    _subtract(buffer, buffer, g[start:stop])
 
 
-@kernel()
+@part()
 def _add_square(buffer, x, y):
     for j in range(buffer.shape[0]):
         difference = x - y[j]
         buffer[j] += difference * difference
 
 
-@kernel()
+@part()
+def _from_table(buffer, c, g, i, start):
+    """buffer_j = c_ij − g_j."""
+    stop = start + buffer.shape[0]
+    _subtract(buffer, c[i][start:stop], g[start:stop])
+
+
+@part()
+def _subtract(buffer, costs, g):
+    for j in range(buffer.shape[0]):
+        buffer[j] = costs[j] - g[j]
+
+
+@part()
 def _keep_least(strip, first, values, columns, count):
     """Insert what is below the largest of the values kept, in order; the new count."""
     room = values.shape[0]
@@ -59,7 +67,7 @@ def _keep_least(strip, first, values, columns, count):
     return count
 
 
-@kernel()
+@part()
 def _lowest(strip):
     low = strip[0]
     for j in range(strip.shape[0]):
@@ -67,7 +75,7 @@ def _lowest(strip):
     return low
 
 
-@kernel()
+@part()
 def _look_through(buffer, start, values, columns, count):
     """Keep the least of a tile, strip by strip: most strips hold nothing low enough."""
     for first in range(0, buffer.shape[0], _STRIP):
@@ -77,30 +85,41 @@ def _look_through(buffer, start, values, columns, count):
     return count
 
 
-@kernel(parallel=True)
-def least_costs(x, y_t, c, g, half_power, values, columns):
-    """The least c_ij − g_j of each row, in order, and where they are.
+@part()
+def _least(low, high, fill, cost, g, values, columns):
+    """Shares of `ROWS` rows."""
+    n, m = values.shape[0], g.shape[0]
+    tile = aligned_zeros(1, _TILE, g)[0]
+    for i in range(low * ROWS, min(high * ROWS, n)):
+        count = _NONE_YET
+        for start in range(0, m, _TILE):
+            buffer = tile[: min(_TILE, m - start)]
+            fill(buffer, cost, g, i, start)
+            count = _look_through(buffer, start, values[i], columns[i], count)
+
+
+@kernel()
+def least_of_points(low, high, x, y_t, half_power, g, values, columns):
+    """The least |x_i − y_j|^p − g_j of each row, in order, and where they are.
 
     Parameters
     ----------
+    low, high : int
+        Shares of `ROWS` rows.
     x : float64 array (n, d)
     y_t : float64 array (d, m)
-    c : float64 array (n, m)
-        Stored cost, or (0, 0) for |x_i − y_j|^p.
-    g : float64 array (m,)
     half_power : float
         p/2.
+    g : float64 array (m,)
     values : float64 array (n, k)
         Filled; k ≤ m.
     columns : int64 array (n, k)
         Filled.
     """
-    n, m = values.shape[0], g.shape[0]
-    for block in prange(-(-n // _ROWS)):
-        tile = np.empty(_TILE)
-        for i in range(block * _ROWS, min((block + 1) * _ROWS, n)):
-            count = 0
-            for start in range(0, m, _TILE):
-                buffer = tile[: min(_TILE, m - start)]
-                _reduced(buffer, x, y_t, c, g, half_power, i, start)
-                count = _look_through(buffer, start, values[i], columns[i], count)
+    _least(low, high, _from_points, (x, y_t, half_power), g, values, columns)
+
+
+@kernel()
+def least_of_table(low, high, c, g, values, columns):
+    """The same from a stored cost c (n, m)."""
+    _least(low, high, _from_table, c, g, values, columns)

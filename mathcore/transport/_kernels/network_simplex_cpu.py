@@ -12,34 +12,38 @@ Pivots keep the tree strongly feasible, every arc without mass leading up, which
 
 import numpy as np
 
-from mathcore._compile import kernel
+from mathcore._compile import kernel, part
 
 _UNBOUNDED = np.int64(2**62)
+_NO_ARC = _NO_NODE = np.int64(-1)
+_FIRST_ARC = np.int64(0)
+_LOSE, _GAIN = np.bool_(True), np.bool_(False)
 
-# A tree is (parent, arc, mass, depth, first, next_, previous), arrays over the nodes.
+# A tree is (links, masses), arrays (6, nodes) and (nodes,): few arguments, since each takes time to
+# compile. The rows of `links`:
+PARENT, ARC, DEPTH, FIRST, NEXT, PREVIOUS = (np.int64(k) for k in range(6))
 
 
-@kernel()
+@part()
 def _attach(tree, node, parent, arc, mass):
-    parents, arcs, masses, _, first, next_, previous = tree
-    parents[node], arcs[node], masses[node] = parent, arc, mass
-    sibling = first[parent]
-    next_[node], previous[node] = sibling, -1
+    links, masses = tree
+    links[PARENT, node], links[ARC, node], masses[node] = parent, arc, mass
+    sibling = links[FIRST, parent]
+    links[NEXT, node], links[PREVIOUS, node] = sibling, -1
     if sibling >= 0:
-        previous[sibling] = node
-    first[parent] = node
+        links[PREVIOUS, sibling] = node
+    links[FIRST, parent] = node
 
 
-@kernel()
-def _detach(tree, node):
-    parents, _, _, _, first, next_, previous = tree
-    before, after = previous[node], next_[node]
+@part()
+def _detach(links, node):
+    before, after = links[PREVIOUS, node], links[NEXT, node]
     if before >= 0:
-        next_[before] = after
+        links[NEXT, before] = after
     else:
-        first[parents[node]] = after
+        links[FIRST, links[PARENT, node]] = after
     if after >= 0:
-        previous[after] = before
+        links[PREVIOUS, after] = before
 
 
 @kernel()
@@ -53,15 +57,15 @@ def greedy_tree(starts, columns, supply, demand, tree):
     columns : int array (arcs,)
     supply, demand : int64 array (n,), (m,)
         Of one sum, positive; overwritten by what the root has to carry.
-    tree : tuple of arrays (n + m + 1,)
-        Filled but for the depths; ``parent`` and ``first`` hold −1 everywhere.
+    tree : tuple of arrays
+        Filled but for the depths; the links hold −1 everywhere.
     """
     n, m = supply.shape[0], demand.shape[0]
-    parents = tree[0]
+    links = tree[0]
     for i in range(n):
         for arc in range(starts[i], starts[i + 1]):
             j = columns[arc]
-            if parents[n + j] >= 0:  # served already
+            if links[PARENT, n + j] >= 0:  # served already
                 continue
             if demand[j] > supply[i]:
                 _attach(tree, i, n + j, arc, supply[i])
@@ -71,54 +75,51 @@ def greedy_tree(starts, columns, supply, demand, tree):
             supply[i] -= demand[j]
             if supply[i] == 0:
                 break
-        if parents[i] < 0:
-            _attach(tree, i, n + m, -1, supply[i])
+        if links[PARENT, i] < 0:
+            _attach(tree, i, n + m, _NO_ARC, supply[i])
     for j in range(m):
-        if parents[n + j] < 0:
-            _attach(tree, n + j, n + m, -1, demand[j])
+        if links[PARENT, n + j] < 0:
+            _attach(tree, n + j, n + m, _NO_ARC, demand[j])
 
 
 @kernel()
-def hang_potentials(costs, artificial, tree, potentials):
+def hang_potentials(costs, artificial, links, potentials):
     """Potentials with f_i + g_j = c_ij on every arc of the tree, from the root down; depths."""
-    parents, arcs, _, depth, first, next_, _ = tree
-    root = parents.shape[0] - 1
-    potentials[root], depth[root] = 0.0, 0
-    node = first[root]
+    root = potentials.shape[0] - 1
+    potentials[root], links[DEPTH, root] = 0.0, 0
+    node = links[FIRST, root]
     while node != root:
-        parent = parents[node]
-        depth[node] = depth[parent] + 1
-        arc = arcs[node]
+        parent, arc = links[PARENT, node], links[ARC, node]
+        links[DEPTH, node] = links[DEPTH, parent] + 1
         potentials[node] = artificial[node] if arc < 0 else costs[arc] - potentials[parent]
-        if first[node] >= 0:
-            node = first[node]
+        if links[FIRST, node] >= 0:
+            node = links[FIRST, node]
             continue
-        while node != root and next_[node] < 0:
-            node = parents[node]
+        while node != root and links[NEXT, node] < 0:
+            node = links[PARENT, node]
         if node != root:
-            node = next_[node]
+            node = links[NEXT, node]
 
 
-@kernel()
-def _shift(top, change, n, tree, potentials):
+@part()
+def _shift(top, change, n, links, potentials):
     """Add ± `change` to the potentials below and at `top`, and renew the depths."""
-    parents, _, _, depth, first, next_, _ = tree
     rows = top < n
     node = top
     while True:
-        depth[node] = depth[parents[node]] + 1
+        links[DEPTH, node] = links[DEPTH, links[PARENT, node]] + 1
         potentials[node] += change if (node < n) == rows else -change
-        if first[node] >= 0:
-            node = first[node]
+        if links[FIRST, node] >= 0:
+            node = links[FIRST, node]
             continue
-        while node != top and next_[node] < 0:
-            node = parents[node]
+        while node != top and links[NEXT, node] < 0:
+            node = links[PARENT, node]
         if node == top:
             return
-        node = next_[node]
+        node = links[NEXT, node]
 
 
-@kernel()
+@part()
 def _entering(rows, columns, costs, n, potentials, tolerance, begin, block):
     """The arc of most negative reduced cost in the first block that has one, or −1; where to go on.
 
@@ -141,53 +142,52 @@ def _entering(rows, columns, costs, n, potentials, tolerance, begin, block):
     return entering, best, arc
 
 
-@kernel()
-def _join(i, j, tree):
+@part()
+def _join(i, j, links):
     """Where the paths from two nodes to the root meet."""
-    parents, depth = tree[0], tree[3]
     while i != j:
-        if depth[i] >= depth[j]:
-            i = parents[i]
+        if links[DEPTH, i] >= links[DEPTH, j]:
+            i = np.int64(links[PARENT, i])
         else:
-            j = parents[j]
+            j = np.int64(links[PARENT, j])
     return i
 
 
-@kernel()
+@part()
 def _leaving(i, j, join, n, tree):
     """The node whose arc leaves, and its mass, as `j` receives more from `i`.
 
     On the cycle from the join down to i, over to j and up again, the last arc that blocks.
     """
-    parents, masses = tree[0], tree[2]
-    mass, node, out = _UNBOUNDED, i, -1
+    links, masses = tree
+    mass, node, out = _UNBOUNDED, i, _NO_NODE
     while node != join:
         if node < n and masses[node] < mass:
             mass, out = masses[node], node
-        node = parents[node]
+        node = np.int64(links[PARENT, node])
     node = j
     while node != join:
         if node >= n and masses[node] <= mass:
             mass, out = masses[node], node
-        node = parents[node]
+        node = np.int64(links[PARENT, node])
     return out, mass
 
 
-@kernel()
+@part()
 def _push(node, join, rows_lose, mass, n, tree):
-    parents, masses = tree[0], tree[2]
+    links, masses = tree
     while node != join:
         masses[node] += -mass if (node < n) == rows_lose else mass
-        node = parents[node]
+        node = np.int64(links[PARENT, node])
 
 
-@kernel()
+@part()
 def _rehang(node, parent, out, arc, mass, tree):
     """Turn the path from `node` up to `out` around and hang it below `parent`."""
-    parents, arcs, masses = tree[0], tree[1], tree[2]
+    links, masses = tree
     while True:
-        above, arc_above, mass_above = parents[node], arcs[node], masses[node]
-        _detach(tree, node)
+        above, arc_above, mass_above = links[PARENT, node], links[ARC, node], masses[node]
+        _detach(links, node)
         _attach(tree, node, parent, arc, mass)
         if node == out:
             return
@@ -205,7 +205,7 @@ def pivot(rows, columns, costs, n, tree, potentials, tolerance, block, at_most):
         Finite.
     n : int
         Number of rows.
-    tree : tuple of arrays (n + m + 1,)
+    tree : tuple of arrays
         Strongly feasible; updated.
     potentials : float64 array (n + m + 1,)
         Of that tree; updated, with a rounding that grows as the number of pivots.
@@ -215,7 +215,7 @@ def pivot(rows, columns, costs, n, tree, potentials, tolerance, block, at_most):
     at_most : int
         Pivots after which to return.
     """
-    begin = 0
+    links, begin = tree[0], _FIRST_ARC
     for count in range(at_most):
         entering, reduced, begin = _entering(
             rows, columns, costs, n, potentials, tolerance, begin, block
@@ -223,16 +223,16 @@ def pivot(rows, columns, costs, n, tree, potentials, tolerance, block, at_most):
         if entering < 0:
             return count
         i, j = np.int64(rows[entering]), np.int64(n + columns[entering])
-        join = _join(i, j, tree)
+        join = _join(i, j, links)
         out, mass = _leaving(i, j, join, n, tree)
         if mass > 0:
-            _push(i, join, True, mass, n, tree)
-            _push(j, join, False, mass, n, tree)
+            _push(i, join, _LOSE, mass, n, tree)
+            _push(j, join, _GAIN, mass, n, tree)
         # the side of the leaving arc is the side of the path it lies on
         node = i
         while node != join and node != out:
-            node = tree[0][node]
+            node = np.int64(links[PARENT, node])
         top, parent = (j, i) if node == join else (i, j)
         _rehang(top, parent, out, entering, mass, tree)
-        _shift(top, reduced, n, tree, potentials)
+        _shift(top, reduced, n, links, potentials)
     return at_most

@@ -1,15 +1,15 @@
 """Explicit vector code for the inner loop of the soft minimum: four rows of scores at a time.
 
-``score_rj = h_j − shift_r − |x_r − y_j|²`` or ``h_j − shift_r − scale·c_rj``. Numba's own loops
-store each row before they add it up; these keep sums, differences and polynomials in registers, and
-read a column once for four rows.
+``score_rj = h_j − shift_r − |x_r − y_j|²`` for ``left, right = x (4, d), y_t (d, width)``, or
+``h_j − shift_r − scale·c_rj`` for ``c (4, width), scale (1,)``. Numba's own loops store each row
+before they add it up; these keep sums, differences and polynomials in registers, and read a column
+once for four rows.
 """
 
-import numba
 import numpy as np
 from numba.core import cgutils, types
 
-from mathcore._vectors import VECTOR_BYTES, Emitter
+from mathcore._vectors import COMPILED, VECTOR_BYTES, vector_function
 
 ROWS = 4
 
@@ -47,41 +47,29 @@ _EXP2 = {
 }
 
 
-def point_rows():
-    """``weigh(h, shift, x, y_t, e, out, start, stop)`` and ``largest``, for squared distances.
+def _row_functions():
+    """``weigh(h, shift, left, right, e, out, start, stop)`` and ``largest``.
 
     For the vectors start … stop − 1 of the columns: `weigh` stores e_rj = 2^score_rj and adds its
     sums by lane to out (4, lanes); `largest` raises `out` to the largest scores by lane and leaves
-    `e` alone. h (width,), shift (4,), x (4, d), y_t (d, width), e (4, width).
+    `e` alone. h (width,), shift (4,), e (4, width).
     """
-    return _maker(_point_scores)
-
-
-def cost_rows():
-    """The same from stored costs: ``weigh(h, shift, c, scale, …)``, c (4, width), scale (1,)."""
-    return _maker(_cost_scores)
-
-
-def _maker(scores):
-    if numba.config.DISABLE_JIT:
-        return _plain(scores)
+    if not COMPILED:
+        return _plain_weigh, _plain_largest
     from numba.extending import intrinsic
 
-    def generated(h, arrays, emit_body):
-        def generate(context, builder, signature, arguments):
-            emit = Emitter(context, builder, signature, arguments, h.dtype)
-            _emit_rows(emit, scores, emit_body)
-            return context.get_dummy_value()
-
-        return types.void(h, *arrays, types.intp, types.intp), generate
+    def generated(kinds, emit_body):
+        scores = _point_scores if kinds[3].ndim == 2 else _cost_scores
+        return vector_function(lambda emit: _emit_rows(emit, scores, emit_body), *kinds)
 
     @intrinsic
-    def weigh(context, h, shift, x, y_t, e, out, start, stop):
-        return generated(h, (shift, x, y_t, e, out), _store_and_add)
+    def weigh(context, h, shift, left, right, e, out, start, stop):
+        kinds = (h, shift, left, right, e, out, types.intp, types.intp)
+        return generated(kinds, _store_and_add)
 
     @intrinsic
-    def largest(context, h, shift, x, y_t, e, out, start, stop):
-        return generated(h, (shift, x, y_t, e, out), _raise)
+    def largest(context, h, shift, left, right, e, out, start, stop):
+        return generated((h, shift, left, right, e, out, types.intp, types.intp), _raise)
 
     return weigh, largest
 
@@ -171,29 +159,30 @@ def _exp2(emit, x):
 # --- plain twins, for NUMBA_DISABLE_JIT=1 ---------------------------------------------------------
 
 
-def _plain(scores):
-    from_costs = scores is _cost_scores
+def _plain_scores(h, shift, left, right, columns):
+    rows = h[None, columns] - shift[:, None]
+    if right.ndim == 1:
+        return rows - right[0] * left[:, columns]
+    return rows - ((left[:, :, None] - right[None, :, columns]) ** 2).sum(axis=1)
 
-    def score(h, shift, x, y_t, columns):
-        rows = h[None, columns] - shift[:, None]
-        if from_costs:
-            return rows - y_t[0] * x[:, columns]
-        return rows - ((x[:, :, None] - y_t[None, :, columns]) ** 2).sum(axis=1)
 
-    def columns_of(h, start, stop):
-        lanes = VECTOR_BYTES // h.itemsize
-        return slice(start * lanes, stop * lanes), (ROWS, stop - start, lanes)
+def _plain_columns(h, start, stop):
+    lanes = VECTOR_BYTES // h.itemsize
+    return slice(start * lanes, stop * lanes), (ROWS, stop - start, lanes)
 
-    def weigh(h, shift, x, y_t, e, out, start, stop):
-        columns, by_lane = columns_of(h, start, stop)
-        info = np.finfo(h.dtype)
-        bounded = np.clip(score(h, shift, x, y_t, columns), info.minexp, info.maxexp - 1)
-        e[:, columns] = np.exp2(bounded)
-        out += e[:, columns].reshape(by_lane).sum(axis=1)
 
-    def largest(h, shift, x, y_t, e, out, start, stop):
-        columns, by_lane = columns_of(h, start, stop)
-        found = score(h, shift, x, y_t, columns).reshape(by_lane)
-        np.fmax(out, np.fmax.reduce(found, axis=1), out=out)
+def _plain_weigh(h, shift, left, right, e, out, start, stop):
+    columns, by_lane = _plain_columns(h, start, stop)
+    info = np.finfo(h.dtype)
+    scores = _plain_scores(h, shift, left, right, columns)
+    e[:, columns] = np.exp2(np.clip(scores, info.minexp, info.maxexp - 1))
+    out += e[:, columns].reshape(by_lane).sum(axis=1)
 
-    return weigh, largest
+
+def _plain_largest(h, shift, left, right, e, out, start, stop):
+    columns, by_lane = _plain_columns(h, start, stop)
+    found = _plain_scores(h, shift, left, right, columns).reshape(by_lane)
+    np.fmax(out, np.fmax.reduce(found, axis=1), out=out)
+
+
+weigh, largest = _row_functions()

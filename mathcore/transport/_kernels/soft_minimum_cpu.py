@@ -2,95 +2,96 @@
 
 Everything is in base two: ``score_ij = h_j − |x_i − y_j|²`` for points that were scaled by
 √(log₂e / ε), ``h_j − scale·c_ij`` for a cost matrix. Problems of one shape come together, as the
-first axis. Rows come in fours and columns in whole vectors: arrays are padded with zeros, `h` with
-−inf. Points have no c (members, 0, 0), a matrix no x (members, 0, 0). Sums are kept in double
-precision from tile to tile and depend on no thread count.
+first axis. A cost is ``left, right``: x (k, n, d) and y_t (k, d, width), or c (k, n, width) and
+scale (k, 1). Rows come in fours and columns in whole vectors: arrays are padded with zeros, `h`
+with −inf. Sums are kept in double precision from tile to tile.
 """
 
 import math
 
-import numba
 import numpy as np
-from numba import prange
 
-from mathcore._compile import SAFE_FASTMATH, kernel
-from mathcore._vectors import VECTOR_BYTES
-from mathcore.transport._kernels.score_rows_cpu import ROWS, cost_rows, point_rows
+from mathcore._compile import SAFE_FASTMATH, kernel, part
+from mathcore._vectors import VECTOR_BYTES, aligned_zeros
+from mathcore.transport._kernels.score_rows_cpu import ROWS, largest, weigh
 
 TILE = 128  # vectors of columns added up in the arrays' own precision
 FLUSH = 128  # rows likewise
-_WORTH_THREADS = 2**17  # entries; on a busy machine waking a thread takes milliseconds
 # Sums run in several lanes: what the compiler may reassociate here.
 _SUM_FASTMATH = SAFE_FASTMATH | {"reassoc"}
 
-_weigh_points, _largest_points = point_rows()
-_weigh_costs, _largest_costs = cost_rows()
+
+@part()
+def add_lanes(by_lane, total):
+    """Add the sums of four rows by lane to their totals."""
+    for r in range(ROWS):
+        lanes = by_lane[r]
+        tile = lanes.dtype.type(0)
+        for l in range(lanes.shape[0]):
+            tile += lanes[l]
+        total[r] += tile
 
 
-@kernel()
-def _row_sums(h, shift, x, y_t, c, scale, e, by_lane, total):
+@part()
+def _row_sums(h, shift, left, right, e, by_lane, total):
     """e_rj = 2^(score_rj − shift_r), and its sums over j."""
     lanes = by_lane.shape[1]
     total[:] = 0.0
     for start in range(0, h.shape[0] // lanes, TILE):
         stop = min(start + TILE, h.shape[0] // lanes)
         by_lane[:] = 0
-        if c.shape[0] > 0:
-            _weigh_costs(h, shift, c, scale, e, by_lane, start, stop)
-        else:
-            _weigh_points(h, shift, x, y_t, e, by_lane, start, stop)
-        for r in range(ROWS):
-            total[r] += by_lane[r].sum()
+        weigh(h, shift, left, right, e, by_lane, start, stop)
+        add_lanes(by_lane, total)
 
 
-@kernel()
-def _largest(h, x, y_t, c, scale, e, by_lane):
-    """by_lane_r = the largest scores of row r."""
-    nowhere = np.zeros(ROWS, h.dtype)
+@part()
+def _largest(h, left, right, e, by_lane, tops):
+    """The largest score of each of the four rows."""
+    tops[:] = 0
     by_lane[:] = -np.inf
-    stop = h.shape[0] // by_lane.shape[1]
-    if c.shape[0] > 0:
-        _largest_costs(h, nowhere, c, scale, e, by_lane, 0, stop)
-    else:
-        _largest_points(h, nowhere, x, y_t, e, by_lane, 0, stop)
+    largest(h, tops, left, right, e, by_lane, 0, h.shape[0] // by_lane.shape[1])
+    for r in range(ROWS):
+        tops[r] = by_lane[r, 0]
+        for l in range(by_lane.shape[1]):
+            tops[r] = max(tops[r], by_lane[r, l])
 
 
-@kernel()
+@part()
 def _in_range(total):
     # below, the terms that 2**x keeps from underflowing would count
     return 1e-20 < total < 1e30
 
 
-@kernel()
-def _weigh_rows(h, guess, x, y_t, c, scale, e, by_lane, shift, total):
+@part()
+def _weigh_rows(h, guess, left, right, e, by_lane, tops, shift, total):
     """As `_row_sums`, shifted by `guess`, or by the true maximum where that leaves range."""
-    shift[:] = guess
-    total[:] = np.nan
+    for r in range(ROWS):
+        shift[r], total[r] = guess[r], np.nan
     if guess[0] == guess[0]:
-        _row_sums(h, shift, x, y_t, c, scale, e, by_lane, total)
+        _row_sums(h, shift, left, right, e, by_lane, total)
     if _in_range(total[0]) and _in_range(total[1]) and _in_range(total[2]) and _in_range(total[3]):
         return
-    _largest(h, x, y_t, c, scale, e, by_lane)
-    nothing = np.zeros(ROWS, np.bool_)
+    _largest(h, left, right, e, by_lane, tops)
     for r in range(ROWS):
-        if not _in_range(total[r]):
-            top = by_lane[r].max()
-            nothing[r] = top == -np.inf
-            shift[r] = 0 if nothing[r] else top
-    _row_sums(h, shift, x, y_t, c, scale, e, by_lane, total)
+        if _in_range(total[r]):
+            tops[r] = shift[r]
+        else:
+            shift[r] = 0 if tops[r] == -np.inf else tops[r]
+    _row_sums(h, shift, left, right, e, by_lane, total)
     for r in range(ROWS):
-        if nothing[r] and total[r] == total[r]:
+        if tops[r] == -np.inf and total[r] == total[r]:
             total[r] = 0.0
             e[r] = 0
 
 
-@kernel()
+@part()
 def buffers(h):
-    lanes = VECTOR_BYTES // h.itemsize
-    return np.empty((ROWS, lanes), h.dtype), np.empty(ROWS, h.dtype), np.empty(ROWS)
+    """For four rows: sums by lane (4, lanes); largest scores, shifts, weights and totals (4,)."""
+    by_lane, small = aligned_zeros(ROWS, VECTOR_BYTES // h.itemsize, h), aligned_zeros(3, ROWS, h)
+    return by_lane, small[0], small[1], small[2], aligned_zeros(1, ROWS, np.float64)[0]
 
 
-@kernel(fastmath=_SUM_FASTMATH)
+@part(fastmath=_SUM_FASTMATH)
 def add_rows(sums, rows, w):
     e0, e1, e2, e3 = rows[0], rows[1], rows[2], rows[3]
     w0, w1, w2, w3 = w[0], w[1], w[2], w[3]
@@ -98,7 +99,15 @@ def add_rows(sums, rows, w):
         sums[j] += (w0 * e0[j] + w1 * e1[j]) + (w2 * e2[j] + w3 * e3[j])
 
 
-@kernel(fastmath=_SUM_FASTMATH)
+@part()
+def flush(block, sums):
+    """Move the column sums of some rows to those of the chunk."""
+    for j in range(block.shape[0]):
+        sums[j] += block[j]
+        block[j] = 0
+
+
+@part(fastmath=_SUM_FASTMATH)
 def _dot_rows(rows, v, by_lane, total):
     """total_r = Σ_j rows_rj v_j."""
     size = TILE * by_lane.shape[1]
@@ -119,7 +128,7 @@ def _dot_rows(rows, v, by_lane, total):
         total[3] += t3
 
 
-@kernel()
+@part()
 def rows_of(chunk, chunks, n):
     """First and last row of a chunk; n is a multiple of ROWS."""
     size = -(-n // (ROWS * chunks)) * ROWS
@@ -129,68 +138,53 @@ def rows_of(chunk, chunks, n):
 # --- whole problems -------------------------------------------------------------------------------
 
 
-@kernel(parallel=True)
-def log_sum(x, y_t, c, scale, h, guess, out):
-    """out_i = log₂ Σ_j 2^score_ij, the fused half of a Sinkhorn iteration.
+@kernel()
+def log_sum(low, high, left, right, h, guess, out):
+    """out_i = log₂ Σ_j 2^score_ij, the fused half of a Sinkhorn iteration; a share is four rows.
 
-    x (k, n, d), y_t (k, d, width) or c (k, n, width) and scale (k, 1); h (k, width), out (k, n).
-    `guess` (k, n) is a value near the answer, NaN where none is known. Each sum has a relative
-    error of a few eps, in float32 and in float64, beside what rounding the scores makes.
+    h (k, width), out (k, n). `guess` (k, n) is a value near the answer, NaN where none is known.
+    Each sum has a relative error of a few eps, in float32 and in float64, beside what rounding the
+    scores makes.
     """
-    members, n = out.shape
-    blocks = n // ROWS
-    for task in prange(members * blocks):
-        k, i = task // blocks, task % blocks * ROWS
-        by_lane, shift, total = buffers(h)
-        e = np.empty((ROWS, h.shape[1]), h.dtype)
-        rows = slice(i, i + ROWS)
-        _weigh_rows(
-            h[k], guess[k, rows], x[k, rows], y_t[k], c[k, rows], scale[k], e, by_lane, shift, total
-        )
+    blocks = out.shape[1] // ROWS
+    by_lane, tops, shift, _, total = buffers(h)
+    e = aligned_zeros(ROWS, h.shape[1], h)
+    for share in range(low, high):
+        k, i = share // blocks, share % blocks * ROWS
+        near, rows = guess[k, i : i + ROWS], left[k, i : i + ROWS]
+        _weigh_rows(h[k], near, rows, right[k], e, by_lane, tops, shift, total)
         for r in range(ROWS):
             out[k, i + r] = shift[r] + math.log2(total[r])
 
 
-@kernel(parallel=True)
-def fused_pass(x, y_t, c, scale, h, a, guess, active, damping, kept, shifts, out, sums):
+@kernel()
+def fused_pass(low, high, left, right, h, a, guess, active, damping, kept, shifts, out, sums):
     """A full iteration with one exponential an entry: `out` as `log_sum`, and with it
 
     sums[k, chunk, j] += a_i 2^(score_ij − (1 − damping) out_i) over the rows i of the chunk, whose
     total is the marginal of the column. a (k, n), damping (k,), sums (k, chunks, width). Where
     `kept` (k, n, width) is not empty it keeps 2^(score_ij − shifts_i); shifts (k, n). Only `active`
-    (k,) members are looked at.
+    (k,) members are looked at. A share is a chunk.
     """
     chunks, n = sums.shape[1], out.shape[1]
-    for task in prange(sums.shape[0] * chunks):
-        k, chunk = task // chunks, task % chunks
-        by_lane, shift, total = buffers(h)
-        one = np.empty((ROWS, h.shape[1]), h.dtype)
-        part, w = np.zeros(h.shape[1], h.dtype), np.empty(ROWS, h.dtype)
+    by_lane, tops, shift, w, total = buffers(h)
+    one, block = aligned_zeros(ROWS, h.shape[1], h), aligned_zeros(1, h.shape[1], h)[0]
+    for share in range(low, high):
+        k, chunk = share // chunks, share % chunks
         first, last = rows_of(chunk, chunks, n if active[k] else 0)
         for i in range(first, last, ROWS):
-            rows = slice(i, i + ROWS)
-            e = kept[k, rows] if kept.shape[1] > 0 else one
-            _weigh_rows(
-                h[k],
-                guess[k, rows],
-                x[k, rows],
-                y_t[k],
-                c[k, rows],
-                scale[k],
-                e,
-                by_lane,
-                shift,
-                total,
-            )
-            shifts[k, rows] = shift
-            close_rows(a[k, rows], shift, total, damping[k], out[k, rows], w)
-            add_rows(part, e, w)
+            near, rows = guess[k, i : i + ROWS], left[k, i : i + ROWS]
+            e = kept[k, i : i + ROWS] if kept.shape[1] > 0 else one
+            _weigh_rows(h[k], near, rows, right[k], e, by_lane, tops, shift, total)
+            for r in range(ROWS):
+                shifts[k, i + r] = shift[r]
+            close_rows(a[k, i : i + ROWS], shift, total, damping[k], out[k, i : i + ROWS], w)
+            add_rows(block, e, w)
             if (i - first) % FLUSH == FLUSH - ROWS or i + ROWS == last:
-                sums[k, chunk] += part
-                part[:] = 0
+                flush(block, sums[k, chunk])
 
 
-@kernel()
+@part()
 def close_rows(a, shift, total, damping, out, w):
     """The sums of four rows in log₂, and the weights that make their sums a·2^(damping·out)."""
     for r in range(ROWS):
@@ -202,27 +196,20 @@ def close_rows(a, shift, total, damping, out, w):
                 w[r] *= 2.0 ** (damping * out[r])
 
 
-@kernel(parallel=True)
-def sum_products(x, y_t, c, scale, h, shift, v_t, out):
-    """out_ir = Σ_j 2^(score_ij − shift_i) v_rj: v_t (k, r, width), shift (k, n), out (k, n, r)."""
-    members, n, columns = out.shape
-    blocks = n // ROWS
-    for task in prange(members * blocks):
-        k, i = task // blocks, task % blocks * ROWS
-        by_lane, _, total = buffers(h)
-        e = np.empty((ROWS, h.shape[1]), h.dtype)
-        rows = slice(i, i + ROWS)
-        _row_sums(h[k], shift[k, rows], x[k, rows], y_t[k], c[k, rows], scale[k], e, by_lane, total)
-        for column in range(columns):
+@kernel()
+def sum_products(low, high, left, right, h, shift, v_t, out):
+    """out_ir = Σ_j 2^(score_ij − shift_i) v_rj: v_t (k, r, width), shift (k, n), out (k, n, r).
+
+    A share is four rows.
+    """
+    blocks = out.shape[1] // ROWS
+    by_lane, _, _, _, total = buffers(h)
+    e = aligned_zeros(ROWS, h.shape[1], h)
+    for share in range(low, high):
+        k, i = share // blocks, share % blocks * ROWS
+        shifts, rows = shift[k, i : i + ROWS], left[k, i : i + ROWS]
+        _row_sums(h[k], shifts, rows, right[k], e, by_lane, total)
+        for column in range(out.shape[2]):
             _dot_rows(e, v_t[k, column], by_lane, total)
-            out[k, rows, column] = total
-
-
-def launch(parallel_kernel, entries, *arguments):
-    """Run a parallel kernel, on one thread where the work is small."""
-    threads = numba.get_num_threads()
-    numba.set_num_threads(1 if entries < _WORTH_THREADS else threads)
-    try:
-        parallel_kernel(*arguments)
-    finally:
-        numba.set_num_threads(threads)
+            for r in range(ROWS):
+                out[k, i + r, column] = total[r]

@@ -1,30 +1,46 @@
 """One stage of a diffusion sampler in one pass over memory.
 
 No fused multiply-add: each result is bit for bit that of separate operations, for any batch.
+Entries are counted without a sign: numba would look at each index, and make no vector of the loop.
 """
 
+from functools import partial
+
 import numpy as np
-from numba import get_num_threads, prange
 
-from mathcore._compile import kernel
+from mathcore._compile import kernel, launch
 
-CHUNK = 2**15  # entries that a thread takes at a time
-_LARGE = 2**16  # entries from which on threads share the work
+CHUNK = 2**15  # entries of a share
+_NANOSECONDS = 0.7  # an entry
 
 
 def kernels_for(size):
-    """`combine` and `combine_with_difference`, on several threads where that pays."""
-    if size >= _LARGE and get_num_threads() > 1:
-        return combine_chunks, combine_chunks_with_difference
-    return combine, combine_with_difference
+    """`combine` and `combine_with_difference` of so many entries."""
+    shares = -(-size // CHUNK)
+    if shares == 1:  # `launch` would take a tenth of a small step
+        return partial(combine, 0, 1), partial(combine_with_difference, 0, 1)
+    return _on_threads(combine, shares, size), _on_threads(combine_with_difference, shares, size)
+
+
+def _on_threads(compiled, shares, size):
+    def whole(*arrays):
+        finite = []
+
+        def share(low, high):
+            finite.append(compiled(low, high, *arrays))
+
+        launch(share, shares, _NANOSECONDS * size)
+        return all(finite)
+
+    return whole
 
 
 @kernel(fastmath=())
-def combine(out, weights, a, b, c, d, e):
-    """out = Σ weights[k]·(a, b, c, d, e)[k], summed in this order; returns whether it is finite."""
+def combine(low, high, out, weights, a, b, c, d, e):
+    """out = Σ weights[k]·(a, b, c, d, e)[k], summed in this order; returns whether finite."""
     w0, w1, w2, w3, w4 = weights[0], weights[1], weights[2], weights[3], weights[4]
     largest, bad = np.finfo(out.dtype).max, 0
-    for i in range(out.size):
+    for i in range(np.uint64(low * CHUNK), np.uint64(min(high * CHUNK, out.size))):
         value = w0 * a[i] + w1 * b[i] + w2 * c[i] + w3 * d[i] + w4 * e[i]
         out[i] = value
         bad |= int(not abs(value) <= largest)
@@ -32,41 +48,17 @@ def combine(out, weights, a, b, c, d, e):
 
 
 @kernel(fastmath=())
-def combine_with_difference(out, oldest, weights, x, a, b, point, denoised):
+def combine_with_difference(low, high, out, oldest, weights, x, a, b, point, denoised):
     """The sum over x, oldest, a, b, point − denoised; the last of them then replaces `oldest`.
 
     Written over what was just read, so that one more stream need not come from memory.
     """
     w0, w1, w2, w3, w4 = weights[0], weights[1], weights[2], weights[3], weights[4]
     largest, bad = np.finfo(out.dtype).max, 0
-    for i in range(out.size):
+    for i in range(np.uint64(low * CHUNK), np.uint64(min(high * CHUNK, out.size))):
         e = point[i] - denoised[i]
         value = w0 * x[i] + w1 * oldest[i] + w2 * a[i] + w3 * b[i] + w4 * e
         oldest[i] = e
         out[i] = value
         bad |= int(not abs(value) <= largest)
     return bad == 0
-
-
-@kernel(parallel=True, fastmath=())
-def combine_chunks(out, weights, a, b, c, d, e):
-    """`combine` on several threads."""
-    chunks = (out.size + CHUNK - 1) // CHUNK
-    finite = np.ones(chunks, dtype=np.bool_)
-    for k in prange(chunks):
-        s = slice(k * CHUNK, min((k + 1) * CHUNK, out.size))
-        finite[k] = combine(out[s], weights, a[s], b[s], c[s], d[s], e[s])
-    return finite.all()
-
-
-@kernel(parallel=True, fastmath=())
-def combine_chunks_with_difference(out, oldest, weights, x, a, b, point, denoised):
-    """`combine_with_difference` on several threads."""
-    chunks = (out.size + CHUNK - 1) // CHUNK
-    finite = np.ones(chunks, dtype=np.bool_)
-    for k in prange(chunks):
-        s = slice(k * CHUNK, min((k + 1) * CHUNK, out.size))
-        finite[k] = combine_with_difference(
-            out[s], oldest[s], weights, x[s], a[s], b[s], point[s], denoised[s]
-        )
-    return finite.all()

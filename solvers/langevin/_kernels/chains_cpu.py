@@ -11,57 +11,66 @@ import math
 
 import numpy as np
 
-from mathcore._compile import SAFE_FASTMATH, kernel
-from mathcore._kernels.normals_cpu import (
-    LANES,
-    fill_log_uniforms,
-    fill_normals,
-    room,
-)
+from mathcore._compile import SAFE_FASTMATH, kernel, part
+from mathcore._kernels.normals_cpu import LANES, fill_log_uniforms, fill_normals, room
 from solvers.langevin._kernels.targets_cpu import call_target
 
 GROUP = 4
 ULA, MALA, LEIMKUHLER_MATTHEWS, BAOAB, ABOBA, OBABO, ANNEALED = range(7)
-DIFFUSION, ACCEPTANCE, MOMENTUM, SECOND = range(4)
+# Streams; a Python number would be a type of its own, and compile the generator again.
+DIFFUSION, ACCEPTANCE, MOMENTUM, SECOND = (np.uint64(k) for k in range(4))
 # A sum over coordinates in several lanes: what the compiler may reassociate, the same in every run.
 _SUM_FASTMATH = SAFE_FASTMATH | {"reassoc"}
 
 
-@kernel()
-def _times(rows, upper, v, out):
-    """out = Lv from the rows of Lᵀ (`upper`), or Lᵀv from those of L."""
+@part()
+def _gather(lower, v, out):
+    """out = Lᵀv from the rows of L."""
     n = v.shape[0]
-    if rows.shape[0] == 1:
+    if lower.shape[0] == 1:
         for i in range(n):
-            out[i] = rows[0, i] * v[i]
+            out[i] = lower[0, i] * v[i]
     else:
         out[:] = 0
         for j in range(n):
-            start, stop, value = (j, n, v[j]) if upper else (0, j + 1, v[j])
-            for i in range(start, stop):
-                out[i] += rows[j, i] * value
+            for i in range(j + 1):
+                out[i] += lower[j, i] * v[j]
 
 
-@kernel()
+@part()
+def _spread(upper, v, out):
+    """out = Lv from the rows of Lᵀ."""
+    n = v.shape[0]
+    if upper.shape[0] == 1:
+        for i in range(n):
+            out[i] = upper[0, i] * v[i]
+    else:
+        out[:] = 0
+        for j in range(n):
+            for i in range(j, n):
+                out[i] += upper[j, i] * v[j]
+
+
+@part()
 def _move(lower, upper, s, h, c, xi, spare, x):
     """x + L(hLᵀs + cξ), over x."""
     force, move = spare[0], spare[1]
-    _times(lower, False, s, force)
+    _gather(lower, s, force)
     for j in range(x.shape[0]):
         force[j] = h * force[j] + c * xi[j]
-    _times(upper, True, force, move)
+    _spread(upper, force, move)
     for j in range(x.shape[0]):
         x[j] += move[j]
 
 
-@kernel()
+@part()
 def _first_kept(at, i):
     """The first step from `i` on that is kept, and its row in the draws."""
     number = max(i - at.burn_in, 0) // at.thin
     return at.burn_in + (number + 1) * at.thin - 1, number - at.kept_before
 
 
-@kernel()
+@part()
 def _average(before, rows, k):
     """before = (before + ξ)/2 and, over ξ, what `before` is in the next step."""
     for j in range(before.shape[0]):
@@ -69,7 +78,7 @@ def _average(before, rows, k):
         rows[k, j], before[j] = (before[j] + xi) / 2, xi
 
 
-@kernel()
+@part()
 def _overdamped(at, target, rows, start, stop, x, slopes, before, spare, draws):
     """ULA, annealed, Leimkuhler–Matthews: there `rows` is one step ahead."""
     (count, n), lower, upper, sigmas = x.shape, at.lower, at.upper, at.sigmas
@@ -100,7 +109,7 @@ def _overdamped(at, target, rows, start, stop, x, slopes, before, spare, draws):
             kept, row = kept + thin, row + 1
 
 
-@kernel()
+@part()
 def _adapt(at, adaptation, log_ratio, i):
     """`solvers.langevin.step_sizes.adapt`."""
     m = i + 1.0
@@ -109,29 +118,29 @@ def _adapt(at, adaptation, log_ratio, i):
     adaptation[2] = (1 - share) * adaptation[2] + share * (at.target - probability)
     adaptation[0] = math.log(10 * at.h) - math.sqrt(m) / at.gain * adaptation[2]
     weight = m**-at.decay
-    adaptation[1] = weight * adaptation[0] + (1 - weight) * adaptation[1]
+    adaptation[1] = (1 - weight) * adaptation[1] + weight * adaptation[0]
 
 
-@kernel()
+@part()
 def _propose(lower, upper, s, h, c, xi, spare, x, y):
     for j in range(x.shape[0]):
         y[j] = x[j]
     _move(lower, upper, s, h, c, xi, spare, y)
 
 
-@kernel(fastmath=_SUM_FASTMATH)
+@part(fastmath=_SUM_FASTMATH)
 def _bracket(lower, s, s_y, h, c, xi, spare):
     """⟨cξ + hg/2, g⟩ with g = Lᵀ(s + s_y)."""
     total, g, bracket = spare[0], spare[1], 0.0
     for j in range(s.shape[0]):
         total[j] = s[j] + s_y[j]
-    _times(lower, False, total, g)
+    _gather(lower, total, g)
     for j in range(s.shape[0]):
         bracket += (c * xi[j] + h / 2 * g[j]) * g[j]
     return bracket
 
 
-@kernel(fastmath=_SUM_FASTMATH)
+@part(fastmath=_SUM_FASTMATH)
 def _adjusted(at, target, rows, log_u, start, stop, states, spare, adaptation, draws, ends):
     """MALA; counts the proposals taken after the burn-in, and tells whether the last was.
 
@@ -180,30 +189,30 @@ def _adjusted(at, target, rows, log_u, start, stop, states, spare, adaptation, d
             kept, row = kept + thin, row + 1
 
 
-@kernel()
+@part()
 def _forget(p, rows, k, decay, c):
     """O: the exact friction and noise of one (part of a) step."""
     for j in range(p.shape[0]):
         p[j] = decay * p[j] + c * rows[k, j]
 
 
-@kernel()
+@part()
 def _kick(lower, s, time, force, p):
     """B: p + hLᵀs, over p."""
-    _times(lower, False, s, force)
+    _gather(lower, s, force)
     for j in range(p.shape[0]):
         p[j] += time * force[j]
 
 
-@kernel()
+@part()
 def _drift(upper, p, time, move, x):
     """A: x + hLp, over x."""
-    _times(upper, True, p, move)
+    _spread(upper, p, move)
     for j in range(p.shape[0]):
         x[j] += time * move[j]
 
 
-@kernel()
+@part()
 def _underdamped(at, target, rows, more, start, stop, x, p, s, force, draws):
     """BAOAB, ABOBA, OBABO."""
     lower, upper, thin, method, h = at.lower, at.upper, at.thin, at.method, at.h
@@ -238,7 +247,7 @@ def _underdamped(at, target, rows, more, start, stop, x, p, s, force, draws):
             kept, row = kept + thin, row + 1
 
 
-@kernel()
+@part()
 def _noise_before(at, members, space, rows, before):
     """Of the step that the call begins with, where `rows` is one step ahead."""
     k = at.first % LANES
@@ -248,7 +257,7 @@ def _noise_before(at, members, space, rows, before):
             before[m, j] = rows[m, k, j]
 
 
-@kernel()
+@part()
 def _run_overdamped(at, target, members, x, draws):
     count, n = x.shape
     slopes, before = np.empty((count, n), x.dtype), np.empty((count, n))
@@ -266,7 +275,7 @@ def _run_overdamped(at, target, members, x, draws):
         start = stop
 
 
-@kernel()
+@part()
 def _run_adjusted(at, target, members, x, adaptation, draws, ends):
     count, n = x.shape
     places, slopes = np.empty((2 * count, n), x.dtype), np.empty((2 * count, n), x.dtype)
@@ -291,7 +300,7 @@ def _run_adjusted(at, target, members, x, adaptation, draws, ends):
             x[m, j] = places[now[m], j]
 
 
-@kernel()
+@part()
 def _run_underdamped(at, target, member, x, p, draws):
     n = x.shape[0]
     s, force, space = np.empty(n, x.dtype), np.empty(n, x.dtype), room()
@@ -308,38 +317,60 @@ def _run_underdamped(at, target, member, x, p, draws):
         start = stop
 
 
-@kernel()
+@part()
+def _is_finite(v):
+    finite = True
+    for j in range(v.shape[0]):
+        finite = finite and math.isfinite(v[j])
+    return finite
+
+
+@part()
 def _diverged(at, target, x):
     sigma, s = at.sigmas[at.last - 1] if at.method == ANNEALED else 0.0, np.empty_like(x)
     level = call_target(target, x, sigma, s, 0)
-    return not (np.isfinite(level) and np.all(np.isfinite(x)) and np.all(np.isfinite(s)))
+    return not (math.isfinite(level) and _is_finite(x) and _is_finite(s))
+
+
+# --- the chains low … high − 1, from step at.first to at.last − 1 ---------------------------------
 
 
 @kernel()
-def advance(at, target, members, x, p, adaptation, draws, ends):
-    """Steps at.first … at.last − 1 of all chains, over `x`, `p` and `adaptation`.
+def advance_overdamped(low, high, at, target, members, x, draws, ends):
+    """Over `x`, by ULA, its annealed form or Leimkuhler–Matthews.
 
     Parameters
     ----------
+    low, high : int
     at : solvers.langevin.compiled_chains.Settings
     target : what `target_function` says to call
     members : array of uint64 (chains,)
-    x, p : array (chains, dim)
-    adaptation : array (chains, 3)
+    x : array (chains, dim)
     draws : array (chains, kept, dim)
         Written to.
     ends : array of int64 (chains, 3)
         Written to: proposals taken after the burn-in, whether the last was taken, diverged or not.
     """
-    for c in range(0, members.shape[0], GROUP):
-        some = slice(c, c + GROUP)
-        if at.method == MALA:
-            _run_adjusted(
-                at, target, members[some], x[some], adaptation[some], draws[some], ends[some]
-            )
-        elif at.method in (ULA, ANNEALED, LEIMKUHLER_MATTHEWS):
-            _run_overdamped(at, target, members[some], x[some], draws[some])
-    for c in range(members.shape[0]):
-        if at.method in (BAOAB, ABOBA, OBABO):
-            _run_underdamped(at, target, members[c], x[c], p[c], draws[c])
+    for c in range(low, high, GROUP):
+        some = slice(c, min(c + GROUP, high))
+        _run_overdamped(at, target, members[some], x[some], draws[some])
+    for c in range(low, high):
+        ends[c, 2] = _diverged(at, target, x[c])
+
+
+@kernel()
+def advance_adjusted(low, high, at, target, members, x, adaptation, draws, ends):
+    """The same by MALA; over `adaptation` (chains, 3) too."""
+    for c in range(low, high, GROUP):
+        some = slice(c, min(c + GROUP, high))
+        _run_adjusted(at, target, members[some], x[some], adaptation[some], draws[some], ends[some])
+    for c in range(low, high):
+        ends[c, 2] = _diverged(at, target, x[c])
+
+
+@kernel()
+def advance_underdamped(low, high, at, target, members, x, p, draws, ends):
+    """The same by BAOAB, ABOBA or OBABO; over the momenta `p` (chains, dim) too."""
+    for c in range(low, high):
+        _run_underdamped(at, target, members[c], x[c], p[c], draws[c])
         ends[c, 2] = _diverged(at, target, x[c])

@@ -7,7 +7,7 @@ disk, call its address.
 import numba
 import numpy as np
 
-from mathcore._compile import SAFE_FASTMATH
+from mathcore._compile import SAFE_FASTMATH, part
 from mathcore._vectors import COMPILED
 
 
@@ -27,7 +27,7 @@ def target_function(score, log_density, dtype, *, takes_sigma, writes):
         What must be kept alive while it is called, and what to call.
     """
     fill = _fill(score, takes_sigma, writes)
-    level = log_density if log_density is not None else numba.njit(_nowhere)
+    level = log_density if log_density is not None else part()(_nowhere)
     if not COMPILED:
 
         def plain(x, sigma, out):
@@ -66,7 +66,7 @@ def _fill(score, takes_sigma, writes):
         for i in range(out.shape[0]):
             out[i] = values[i]
 
-    copy = numba.njit(copy)
+    copy = part()(copy)
     variants = {
         (False, False): lambda x, sigma, out: copy(score(x), out),
         (True, False): lambda x, sigma, out: copy(score(x, sigma), out),
@@ -74,7 +74,7 @@ def _fill(score, takes_sigma, writes):
     }
     if takes_sigma and writes:
         return score
-    return numba.njit(variants[takes_sigma, writes])
+    return part()(variants[takes_sigma, writes])
 
 
 def _make_call():

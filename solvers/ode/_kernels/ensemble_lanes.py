@@ -1,33 +1,37 @@
 """Right-hand sides on `LANES` members at a time, one member in each vector lane.
 
 Only the right-hand side is compiled anew for a new problem: into a function of `LANES` members
-whose address the steps, compiled once and cached on disk, call. An array of lanes has shape
+whose address the steps call. Both are kept on disk. An array of lanes has shape
 (components, LANES).
 """
 
 import numba
 import numpy as np
 
-from mathcore._compile import SAFE_FASTMATH
+from mathcore._compile import SAFE_FASTMATH, callback
 from mathcore._vectors import COMPILED
 from solvers.ode._kernels.ensemble_vectors import LANES
 
 # --- a function of scalars, on lanes ------------------------------------------------------------
 
 
-def lane_function(function, n, layout, outputs):
+def lane_function(user, n, layout, outputs):
     """``function(t, y, *args) -> tuple or number`` on lanes, as `call_lanes` takes it.
 
-    `layout` holds for each argument None where it is a number, or the length of its tuple. Returns
-    what must be kept alive while it is called, and what to call.
+    `user` is a `mathcore._captured_values.UserFunction`. `layout` holds for each argument None
+    where it is a number, or the length of its tuple. Returns what must be kept alive while it is
+    called, and what to call.
     """
-    function = getattr(function, "py_func", function)
     if not COMPILED:
-        plain = _plain_lane_function(function, n, layout, outputs)
+        plain = _plain_lane_function(user.function, n, layout, outputs)
         return plain, plain
     options = {"error_model": "numpy", "fastmath": set(SAFE_FASTMATH), "nogil": True}
-    scalar = numba.njit(forceinline=True, **options)(function)  # loops over lanes become vectors
-    return _compiled_lane_function(scalar, n, layout, outputs)
+    # Inlined, so that loops over lanes become vectors.
+    scalar = numba.njit(forceinline=True, **options)(user.in_module(__name__))
+    on_lanes, signature = _compiled_lane_function(scalar, n, layout, outputs)
+    settings = (n, layout, outputs)
+    compiled = callback(on_lanes, signature, user.key and (user.key, settings))
+    return compiled, compiled.address
 
 
 def _check_count(found, wanted):
@@ -48,10 +52,7 @@ def _compiled_lane_function(scalar, n, layout, outputs):
             values = scalar(t[lane], column(y, lane), *arguments(args, lane))
             store(out, lane, values)
 
-    compiled = numba.cfunc(
-        types.void(pointer, pointer, pointer, pointer), error_model="numpy", nogil=True
-    )(on_lanes)
-    return compiled, compiled.address
+    return on_lanes, types.void(pointer, pointer, pointer, pointer)
 
 
 def _plain_lane_function(function, n, layout, outputs):

@@ -2,10 +2,10 @@
 
 import math
 
-import numba
 import numpy as np
 
-from mathcore._compile import kernel
+from mathcore._compile import kernel, part
+from mathcore._vectors import aligned_zeros
 from solvers.ode._kernels.ensemble_lanes import call_lanes, call_step
 from solvers.ode._kernels.ensemble_steps import (
     ACCEPTED,
@@ -48,50 +48,75 @@ _PARTS, _BISECTIONS = 8, 52
 _STIFF_STEPS = 15
 _TEN_ULP, _TINY = 2.220446049250313e-15, 1e-300
 
-
-@kernel(parallel=True)
-def march(functions, method, table, at, problem, members, shares):
-    """Every member; share i takes members i, i + shares, …"""
-    for share in numba.prange(shares):
-        _march_share(functions, method, table, at, problem, members, np.int64(share), shares)
+# What only some runs need is None in the others, and no part of their kernel: `separate` where a
+# step compiled with its right-hand side in it is all of a step, `uncompiled` where there is one at
+# the address `step`, `events` and `t_eval` where there are no events to find, no times to save.
 
 
 @kernel()
-def _march_share(functions, method, table, at, problem, members, share, shares):
-    events = len(functions.directions)
-    v = np.zeros((at.end, LANES))
-    v[MEMBER] = _NO_MEMBER
-    for lane in range(LANES):  # an idle lane computes too: not where `fun` is not defined
-        _enter(members, v, at, lane, members.numbers[share])
-    queue = share
-    going = 0
+def march(low, high, problem, members, shares, numbers, functions, step, options):
+    """Every member; share i takes members i, i + shares, …
+
+    `numbers` are (method, table, at), `options` (separate, uncompiled, events, t_eval).
+    """
+    for share in range(low, high):
+        _march(share, shares, problem, members, numbers, functions, step, *options)
+
+
+@part()
+def _march(
+    share, shares, problem, members, numbers, functions, step, separate, uncompiled, events, t_eval
+):
+    method, table, at = numbers
+    v = _begin_share(members, at, share)
+    queue, going = share, 0
     while going or queue < members.numbers.size:
         before = queue
         queue = _fill(members, v, at, queue, shares)
         if queue != before:
             _begin(functions, method, problem, v, at)
+            if events is not None:
+                _begin_events(events, v, at)
         going = _collect(members, v, at)
         ended = going == 0
         while not ended:
-            if functions.whole:
-                ended = call_step(functions.step, v, problem.numbers)
-                continue
-            if functions.step != 0:
-                call_step(functions.step, v, problem.numbers)
+            if separate is None:
+                ended = call_step(step, v, problem.numbers)
             else:
-                _attempt(functions, method, table, problem, v, at)
-            if events > 0:
-                _find_events(functions, method, table, v, at)
-            if problem.t_eval.size > 0:
-                _save(functions, method, table, problem, members, v, at)
-            ended = _take(method, problem, v, at)
+                _try(functions, method, table, at, problem, v, step, uncompiled)
+                if events is not None:
+                    _extra(functions, method, table, v, at, load(v, TAKEN))
+                    _find_events(events, method, table, v, at)
+                if t_eval is not None:
+                    extra = events is not None
+                    _save(functions, method, table, t_eval, problem.t1, extra, members, v, at)
+                ended = _take(method, problem, v, at)
         going = _collect(members, v, at)
+
+
+@part()
+def _try(functions, method, table, at, problem, v, step, uncompiled):
+    """A step of every lane."""
+    if uncompiled is None:
+        call_step(step, v, problem.numbers)
+    else:
+        _attempt(functions, method, table, problem, v, at)
+
+
+@part()
+def _begin_share(members, at, share):
+    """A workspace; an idle lane computes too: not where `fun` is not defined."""
+    v = aligned_zeros(at.end, LANES, members.t)
+    for lane in range(LANES):
+        v[MEMBER, lane] = _NO_MEMBER
+        _enter(members, v, at, lane, members.numbers[share])
+    return v
 
 
 # --- members in and out -------------------------------------------------------------------------
 
 
-@kernel()
+@part(simplify=True)
 def _fill(members, v, at, queue, shares):
     """Put the next members into the free lanes; the queue after that."""
     for lane in range(LANES):
@@ -107,7 +132,7 @@ def _fill(members, v, at, queue, shares):
     return queue
 
 
-@kernel()
+@part(simplify=True)
 def _enter(members, v, at, lane, m):
     """Time, state and arguments of member m."""
     v[T, lane], v[H, lane] = members.t[m], 0.0
@@ -117,7 +142,7 @@ def _enter(members, v, at, lane, m):
         v[at.args + i, lane] = members.args[m, i]
 
 
-@kernel()
+@part(simplify=True)
 def _collect(members, v, at):
     """Write down the members that ended and free their lanes; how many go on."""
     going = 0
@@ -127,10 +152,8 @@ def _collect(members, v, at):
             going += 1
         elif m >= 0:
             members.t[m], members.status[m] = v[T, lane], int(v[STATUS, lane])
-            members.accepted[m], members.rejected[m] = (
-                int(v[ACCEPTED, lane]),
-                int(v[REJECTED, lane]),
-            )
+            members.accepted[m] = int(v[ACCEPTED, lane])
+            members.rejected[m] = int(v[REJECTED, lane])
             members.saved[m], members.nfev[m] = int(v[SAVED, lane]), int(v[EVALUATIONS, lane])
             for i in range(at.n):
                 members.y[m, i] = v[at.y + i, lane]
@@ -138,7 +161,7 @@ def _collect(members, v, at):
     return going
 
 
-@kernel()
+@part(simplify=True)
 def _begin(functions, method, problem, v, at):
     """f(t, y) and a first step size where h = 0: Hairer, Nørsett, Wanner I (1993), II.4."""
     call_lanes(functions.rate, v, T, at.y, at.args, at.z)
@@ -156,12 +179,16 @@ def _begin(functions, method, problem, v, at):
     for lane in range(LANES):
         if v[THETA, lane] != 0.0:
             _first_step(method, problem, v, at, lane)
-    for e in range(len(functions.directions)):
-        call_lanes(functions.events[e], v, T, at.y, at.args, G)
+
+
+@part()
+def _begin_events(events, v, at):
+    for e in range(len(events.directions)):
+        call_lanes(events.functions[e], v, T, at.y, at.args, G)
         store(v, at.g + e, where(load(v, THETA) == 0.0, load(v, at.g + e), load(v, G)))
 
 
-@kernel()
+@part(simplify=True)
 def _guess_step(problem, v, at, lane):
     size = slope = 0.0
     for i in range(at.n):
@@ -174,7 +201,7 @@ def _guess_step(problem, v, at, lane):
     v[THETA, lane], v[SLOPE, lane] = math.copysign(min(guess, abs(span)), span), slope
 
 
-@kernel()
+@part(simplify=True)
 def _first_step(method, problem, v, at, lane):
     guess, slope, bend = abs(v[THETA, lane]), v[SLOPE, lane], 0.0
     for i in range(at.n):
@@ -198,7 +225,7 @@ def _first_step(method, problem, v, at, lane):
 # --- one step -----------------------------------------------------------------------------------
 
 
-@kernel()
+@part()
 def _attempt(functions, method, table, problem, v, at):
     """Try a step in every lane, none beyond t₁: TAKEN is 1 where its error is small enough."""
     h, rest = load(v, H), problem.t1 - load(v, T)
@@ -221,7 +248,7 @@ def _attempt(functions, method, table, problem, v, at):
         _watch_stiffness(method, v, at)
 
 
-@kernel()
+@part()
 def _watch_stiffness(method, v, at):
     estimate_stiffness(method, v, at)
     count = load(v, STIFF_STEPS)
@@ -230,7 +257,7 @@ def _watch_stiffness(method, v, at):
     store(v, STIFF_STEPS, where(load(v, TAKEN) > 0.0, changed, count))
 
 
-@kernel()
+@part()
 def _take(method, problem, v, at):
     """Take the accepted steps, choose the next sizes; whether a member ended."""
     taken = load(v, TAKEN) > 0.0
@@ -260,7 +287,7 @@ def _take(method, problem, v, at):
     return any_lane(running & (status < float(RUNNING)))
 
 
-@kernel()
+@part()
 def _growth(method, v):
     """The factor 0.9 error^{−alpha} previous^{beta} of the step size, within bounds."""
     square, taken = load(v, ERROR), load(v, TAKEN) > 0.0
@@ -279,10 +306,9 @@ def _growth(method, v):
 # --- between the steps --------------------------------------------------------------------------
 
 
-@kernel()
-def _save(functions, method, table, problem, members, v, at):
-    """States at the times of `t_eval` that this step passes."""
-    extra, times = len(functions.directions) > 0, problem.t_eval
+@part()
+def _save(functions, method, table, times, t1, extra, members, v, at):
+    """States at the `times` that this step passes; `extra` if the further stages are there."""
     while True:
         found = False
         for lane in range(LANES):
@@ -291,7 +317,7 @@ def _save(functions, method, table, problem, members, v, at):
             if v[TAKEN, lane] == 0.0 or saved >= times.size:
                 continue
             theta, end = max((times[saved] - v[T, lane]) / h, 0.0), v[END, lane]
-            if theta <= min(end, 1.0) or (end == _NEVER and h == problem.t1 - v[T, lane]):
+            if theta <= min(end, 1.0) or (end == _NEVER and h == t1 - v[T, lane]):
                 v[THETA, lane], found = theta, True
         if not found:
             break
@@ -307,25 +333,24 @@ def _save(functions, method, table, problem, members, v, at):
                 v[SAVED, lane] += 1.0
 
 
-@kernel()
+@part()
 def _extra(functions, method, table, v, at, wanted):
     if method.extras > 0:
         extra_stages(functions.rate, method, table, v, at)
         store(v, EVALUATIONS, load(v, EVALUATIONS) + float(method.extras) * wanted)
 
 
-@kernel()
-def _find_events(functions, method, table, v, at):
+@part()
+def _find_events(events, method, table, v, at):
     """END: where in its step an event function first changes sign; y₁ is moved there."""
-    _extra(functions, method, table, v, at, load(v, TAKEN))
-    for e in range(len(functions.directions)):
-        event, direction = functions.events[e], functions.directions[e]
+    for e in range(len(events.directions)):
+        event, direction = events.functions[e], events.directions[e]
         store(v, START, load(v, at.g + e))
         store(v, HIGH, _NEVER)
-        for part in range(1, _PARTS + 1):
-            store(v, THETA, part / _PARTS)
+        for piece in range(1, _PARTS + 1):
+            store(v, THETA, piece / _PARTS)
             _event_values(event, method, table, v, at)
-            _bracket(direction, part, v)
+            _bracket(direction, piece, v)
         store(v, at.g + e, where(load(v, TAKEN) > 0.0, load(v, G), load(v, at.g + e)))
         if any_lane(load(v, HIGH) < _NEVER):
             _bisect(event, method, table, v, at)
@@ -337,7 +362,7 @@ def _find_events(functions, method, table, v, at):
             store(v, at.w + i, where(ends < _NEVER, load(v, at.z + i), load(v, at.w + i)))
 
 
-@kernel()
+@part()
 def _event_values(event, method, table, v, at):
     """G, at t + θh."""
     interpolate(method, table, v, at, at.z)
@@ -345,8 +370,8 @@ def _event_values(event, method, table, v, at):
     call_lanes(event, v, STAGE_T, at.z, at.args, G)
 
 
-@kernel()
-def _bracket(direction, part, v):
+@part()
+def _bracket(direction, piece, v):
     """LOW and HIGH around the first change of sign."""
     start, g = load(v, START), load(v, G)
     rises, falls = (start < 0.0) & (g >= 0.0), (start > 0.0) & (g <= 0.0)
@@ -355,12 +380,12 @@ def _bracket(direction, part, v):
         crossed = rises if direction > 0.0 else falls
     first = load(v, HIGH) == _NEVER
     crossed = crossed & first & (load(v, TAKEN) > 0.0)
-    store(v, LOW, where(crossed, (part - 1) / _PARTS, load(v, LOW)))
-    store(v, HIGH, where(crossed, part / _PARTS, load(v, HIGH)))
+    store(v, LOW, where(crossed, (piece - 1) / _PARTS, load(v, LOW)))
+    store(v, HIGH, where(crossed, piece / _PARTS, load(v, HIGH)))
     store(v, START, where(first & ~crossed, g, start))
 
 
-@kernel()
+@part()
 def _bisect(event, method, table, v, at):
     """The root of this event, and END where it is the first of all."""
     crossed = load(v, HIGH) < _NEVER

@@ -7,7 +7,7 @@ argument that is one. `method` and `at` are the records of `solvers.ode.lane_rec
 
 import numpy as np
 
-from mathcore._compile import kernel
+from mathcore._compile import part
 from solvers.ode._kernels.ensemble_lanes import call_lanes
 from solvers.ode._kernels.ensemble_vectors import (
     exponent,
@@ -31,7 +31,7 @@ _LOG2_SERIES = np.array([2 / np.log(2) / (2 * k + 1) for k in range(8)])  # of (
 _EXP2_SERIES = np.cumprod([1.0] + [np.log(2) / k for k in range(1, 12)])
 
 
-@kernel(inline="always")
+@part(inlined=True)
 def _weighted_sum(v, first, n, table, weights, count):
     """Σ_{j<count} weights_j k_j in one component; a weight of 0 leaves its stage unread."""
     total = zeros()
@@ -44,7 +44,7 @@ def _weighted_sum(v, first, n, table, weights, count):
 # --- explicit -----------------------------------------------------------------------------------
 
 
-@kernel()
+@part()
 def explicit_step(f, method, table, v, at):
     """Stages and y₁ of an explicit method."""
     for i in range(1, method.stages):
@@ -53,13 +53,13 @@ def explicit_step(f, method, table, v, at):
     _call(f, v, at, 1.0, at.w, at.f_new)
 
 
-@kernel(inline="always")
+@part(inlined=True)
 def _explicit_stage(f, method, table, v, at, i):
     _move(table, method.a + i, i, v, at, at.z)
     _call(f, v, at, table[method.c, i], at.z, at.k + i * at.n)
 
 
-@kernel(inline="always")
+@part(inlined=True)
 def _move(table, weights, count, v, at, out):
     """out = y + h Σ_j weights_j k_j."""
     h = load(v, H)
@@ -68,21 +68,21 @@ def _move(table, weights, count, v, at, out):
         store(v, out + i, load(v, at.y + i) + h * total)
 
 
-@kernel(inline="always")
+@part(inlined=True)
 def _call(f, v, at, c, y, out):
     """out = f(t + c h, y)."""
     store(v, STAGE_T, load(v, T) + c * load(v, H))
     call_lanes(f, v, STAGE_T, y, at.args, out)
 
 
-@kernel()
+@part()
 def extra_stages(f, method, table, v, at):
     """The further stages that dense output needs."""
     for i in range(method.stages + 1, method.stages + 1 + method.extras):
         _explicit_stage(f, method, table, v, at, i)
 
 
-@kernel()
+@part()
 def estimate_stiffness(method, v, at):
     """STIFFNESS = |h| ‖k_last − k_before‖ / ‖y₁ − z‖, an estimate of |hλ|."""
     bent = moved = 0.0 * load(v, H)
@@ -97,7 +97,7 @@ def estimate_stiffness(method, v, at):
 # --- Rosenbrock ---------------------------------------------------------------------------------
 
 
-@kernel()
+@part()
 def rosenbrock_step(f, method, table, v, at):
     """Stages and y₁ of a Rosenbrock method in the form of `RosenbrockTableau`."""
     _differences(f, v, at)
@@ -111,7 +111,7 @@ def rosenbrock_step(f, method, table, v, at):
     _call(f, v, at, 1.0, at.w, at.f_new)
 
 
-@kernel()
+@part()
 def _rosenbrock_stage(f, method, table, v, at, i):
     """Row i of k: what (I/(hγ) − J) u_i is equal to."""
     n, here, rate = at.n, at.k + i * at.n, at.f
@@ -128,7 +128,7 @@ def _rosenbrock_stage(f, method, table, v, at, i):
         store(v, here + row, load(v, rate + row) + coupled + slope)
 
 
-@kernel()
+@part()
 def _differences(f, v, at):
     """The Jacobian and ∂f/∂t by forward differences, each component moved by √eps of its size."""
     n, t = at.n, load(v, T)
@@ -150,7 +150,7 @@ def _differences(f, v, at):
             store(v, out + i, (load(v, out + i) - load(v, at.f + i)) / delta)
 
 
-@kernel()
+@part()
 def _factor(gamma, v, at):
     """LU of I/(hγ) − J in every lane: rows are exchanged where that enlarges the pivot."""
     n, lu, shift = at.n, at.factors, 1.0 / (gamma * load(v, H))
@@ -174,14 +174,14 @@ def _factor(gamma, v, at):
                 store(v, entry, load(v, entry) - multiplier * load(v, lu + k * n + j))
 
 
-@kernel()
+@part()
 def _exchange(wanted, v, p, q):
     a, b = load(v, p), load(v, q)
     store(v, p, where(wanted, b, a))
     store(v, q, where(wanted, a, b))
 
 
-@kernel()
+@part()
 def _solve(v, at, b):
     """b = (LU)⁻¹ b."""
     n, lu = at.n, at.factors
@@ -201,7 +201,7 @@ def _solve(v, at, b):
 # --- either -------------------------------------------------------------------------------------
 
 
-@kernel()
+@part()
 def estimate_error(method, table, v, at, rtol, atol):
     """ERROR: squared, relative to the tolerance; NaN where y₁ or f there is not finite."""
     n, last = at.n, method.stages + 1
@@ -226,7 +226,7 @@ def estimate_error(method, table, v, at, rtol, atol):
     store(v, ERROR, spoiled + total)
 
 
-@kernel()
+@part()
 def interpolate(method, table, v, at, out):
     """out = y(t + θh) for the θ of each lane."""
     theta = load(v, THETA)
@@ -245,7 +245,7 @@ def interpolate(method, table, v, at, out):
         store(v, out + i, load(v, at.y + i) + total)
 
 
-@kernel()
+@part()
 def log2(x):
     """To about 1e-13, each x positive and normal."""
     m, whole = mantissa(x), exponent(x)
@@ -255,14 +255,14 @@ def log2(x):
     return s * _series(s * s, _LOG2_SERIES) + whole
 
 
-@kernel()
+@part()
 def exp2(z):
     """To about 1e-13 of it, each |z| < 1000."""
     n = (z + _ROUNDING) - _ROUNDING
     return two_to(n) * _series(z - n, _EXP2_SERIES)
 
 
-@kernel()
+@part()
 def _series(x, coefficients):
     """Σ c_k x^k, an even number of them: the even powers beside the odd ones."""
     square, even, odd = x * x, zeros(), zeros()

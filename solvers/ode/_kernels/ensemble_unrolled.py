@@ -12,7 +12,7 @@ from numba.core.cgutils import ir
 from numba.core.errors import NumbaError
 from numba.extending import intrinsic
 
-from mathcore._compile import SAFE_FASTMATH
+from mathcore._compile import SAFE_FASTMATH, callback
 from solvers.ode._kernels import ensemble_march, ensemble_steps
 from solvers.ode._kernels.dual_numbers import jacobian
 from solvers.ode._kernels.ensemble_vectors import LANES, TRACED_FUNCTIONS, VECTOR, Traced
@@ -22,30 +22,30 @@ _OPTIONS = {"error_model": "numpy", "nogil": True}
 _Function = type(lambda: None)
 
 
-def step_function(function, address, layout, method, table, at, *, switch, whole):
+def step_function(user, address, layout, method, table, at, *, switch, whole):
     """One step of every lane, to be called as ``step(v, numbers) -> bool``.
 
     ``v`` is the workspace with the rows `at`; ``numbers`` holds t₁, rtol, `max_steps` and the n
     atol. If `whole`, it is `_attempt` and `_take` and tells whether a member ended; else `_attempt`
-    with all stages written to the workspace. `address` is that of the lane function, which is
-    called where `function` does not take vectors. Returns what must be kept alive, and the address.
+    with all stages written to the workspace. `user` is a `mathcore._captured_values.UserFunction`,
+    `address` that of its lane function, which is called where it does not take vectors. Returns
+    what must be kept alive, and the address.
     """
-    scalar = numba.njit(fastmath=set(SAFE_FASTMATH), **_OPTIONS)(
-        getattr(function, "py_func", function)
-    )
+    scalar = numba.njit(fastmath=set(SAFE_FASTMATH), **_OPTIONS)(user.in_module(__name__))
 
-    def compiled(make_rate):
+    def compiled(make_rate, key):
         emit = _step_emitter(make_rate, layout, method, table, at, switch, whole)
 
         def step(v, numbers):
             return emit(scalar, v, numbers)
 
-        return numba.cfunc(types.boolean(_POINTER, _POINTER), **_OPTIONS)(step)
+        return callback(step, types.boolean(_POINTER, _POINTER), key)
 
+    settings = (layout, method, table.tolist(), at, switch, whole)
     try:
-        step = compiled(_inlined_rate(layout, at))
+        step = compiled(_inlined_rate(layout, at), user.key and (user.key, settings))
     except NumbaError:
-        step = compiled(_called_rate(address))
+        step = compiled(_called_rate(address), None)  # code with an address in it is not kept
     return step, step.address
 
 

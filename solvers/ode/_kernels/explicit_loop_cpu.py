@@ -9,7 +9,7 @@ import numpy as np
 from numba import literal_unroll, types
 from numba.extending import overload
 
-from mathcore._compile import kernel
+from mathcore._compile import kernel, kernel_with, part
 
 FINISHED, UNDERFLOW, EXHAUSTED, NOT_FINITE = 0, -1, -2, -3  # solvers.ode.results
 ROOM_ENDED, STIFF = 10, 11
@@ -43,7 +43,7 @@ def _store(out, row, n, value):
     return plain
 
 
-@kernel()
+@part()
 def _sum(weights, row, count, k, i):
     """Component i of Σ_j weights[row, j] k_j, j < count."""
     total = weights[row, 0] * k[0, i]
@@ -52,7 +52,7 @@ def _sum(weights, row, count, k, i):
     return total
 
 
-@kernel()
+@part()
 def _error(y, y_new, h, errors, k, tolerance):
     """The error of the step relative to the tolerance; NaN where something is not finite."""
     (rtol, atol, n), count = tolerance, errors.shape[1]
@@ -68,8 +68,8 @@ def _error(y, y_new, h, errors, k, tolerance):
     return abs(h) * first / math.sqrt((first + 0.01 * third) * n) + finite
 
 
-@kernel()
-def stiffness(tableau, work):
+@part()
+def _stiffness(tableau, work):
     """An estimate of |hλ| from the stages of the last step."""
     weights, count, k = tableau[2], tableau[5], work[0]
     moved = turned = 0.0
@@ -80,6 +80,12 @@ def stiffness(tableau, work):
 
 
 @kernel()
+def stiffness(tableau, work):
+    """`_stiffness`, for Python."""
+    return _stiffness(tableau, work)
+
+
+@part()
 def _polynomial(polynomials, step, dense, h, k):
     """The coefficients of θ, θ², … in y(t + θh) − y."""
     for p in range(dense.shape[0]):
@@ -87,7 +93,7 @@ def _polynomial(polynomials, step, dense, h, k):
             polynomials[step, p, i] = h * _sum(dense, p, dense.shape[1], k, i)
 
 
-@kernel()
+@part()
 def _resize(h, error, run, control):
     """The next size after an accepted step; `run` is (t, h, error, rejected before, stiff)."""
     now = math.log(max(error, _SMALLEST_ERROR))
@@ -98,7 +104,7 @@ def _resize(h, error, run, control):
     run[2], run[3] = error, 0.0
 
 
-@kernel()
+@part()
 def _reject(h, error, run, control):
     """A smaller size after a rejected step; the status if it is too small."""
     finite = math.isfinite(error)
@@ -111,15 +117,15 @@ def _reject(h, error, run, control):
     return ROOM_ENDED
 
 
-@kernel()
+@part()
 def _found_stiff(tableau, work, run, control):
     """Fifteen steps near the border of stability."""
-    stiff = stiffness(tableau, work) > 0.9 * control[2]
+    stiff = _stiffness(tableau, work) > 0.9 * control[2]
     run[4] = run[4] + 1 if stiff else max(0.0, run[4] - 2)
     return run[4] >= _STIFF_STEPS
 
 
-@kernel(cache=False)
+@part(inlined=True)
 def _stages(fun, args, t, y, h, c, a, k, argument, first, last, n):
     """Stages `first` to `last` − 1; the argument of the last of them stays in `argument`."""
     for i in range(first, last):
@@ -128,8 +134,19 @@ def _stages(fun, args, t, y, h, c, a, k, argument, first, last, n):
         store(k, i, n, fun(t + c[i] * h, argument, *args))
 
 
-@kernel(cache=False)
-def advance(fun, args, t_end, switch, tableau, tolerance, control, run, y, f, work, kept):
+def advance_with(fun, key):
+    """`_advance` with the right-hand side in it, kept under `key` where there is one."""
+
+    def advance(args, t_end, switch, tableau, tolerance, control, run, y, f, work, kept):
+        return _advance(
+            fun, args, t_end, switch, tableau, tolerance, control, run, y, f, work, kept
+        )
+
+    return kernel_with(advance, key)
+
+
+@part(inlined=True)
+def _advance(fun, args, t_end, switch, tableau, tolerance, control, run, y, f, work, kept):
     """Steps from `run` until the interval or the room in `kept` ends.
 
     ``tableau``: c; a, with b as a row behind; the weights of the distance of y₁ from the argument

@@ -98,6 +98,9 @@ def test_bad_input():
         check_identities()
     with pytest.raises(ValueError, match="`max_flops` must be"):
         check_identities(np.eye(2), max_flops=-1)
+
+
+def test_mixed_libraries():
     torch = pytest.importorskip("torch")
     with pytest.raises(TypeError, match="same library"):
         check_identities(np.eye(2), torch.eye(2))

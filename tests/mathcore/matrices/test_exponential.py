@@ -199,8 +199,12 @@ def test_half_precision_is_computed_in_single():
     a = np.array([[0.0, 1.0], [-1.0, 0.0]], dtype=np.float16)
     expected = expm(a.astype(np.float32)).astype(np.float16)
     np.testing.assert_array_equal(expm(a), expected)
+
+
+def test_bfloat16_is_computed_in_single():
     torch = pytest.importorskip("torch")
-    half = expm(torch.tensor(a.tolist(), dtype=torch.bfloat16))
+    half = expm(torch.tensor([[0.0, 1.0], [-1.0, 0.0]], dtype=torch.bfloat16))
+    expected = [[np.cos(1), np.sin(1)], [-np.sin(1), np.cos(1)]]
     assert half.dtype == torch.bfloat16
     np.testing.assert_allclose(half.float().numpy(), expected, atol=2**-8)
 

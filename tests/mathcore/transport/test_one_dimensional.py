@@ -6,7 +6,12 @@ import scipy.stats
 
 from mathcore import _arrays
 from mathcore.transport.exact import wasserstein
-from mathcore.transport.one_dimensional import costs_by_definition, costs_of_rows, wasserstein_1d
+from mathcore.transport.one_dimensional import (
+    _sorted_rows,
+    costs_by_definition,
+    costs_of_rows,
+    wasserstein_1d,
+)
 
 EPS = 2.0**-52
 
@@ -47,44 +52,20 @@ def test_scipys_weighted_distance():
     )
 
 
-def _awkward(name, n, rng):
-    if name == "normal":
-        return rng.standard_normal(n)
-    if name == "ties":
-        return rng.integers(0, 5, n) * 1.0
-    if name == "constant":
-        return np.full(n, 2.5)
-    if name == "sorted":
-        return np.sort(rng.standard_normal(n))
-    if name == "backwards":
-        return -np.sort(rng.standard_normal(n))
-    if name == "tails":
-        return np.exp(20 * rng.standard_normal(n))
-    if name == "two clusters":
-        return np.where(rng.random(n) < 0.5, 1.0, 2.0) + 1e-13 * rng.standard_normal(n)
-    return 1e-310 * rng.standard_normal(n)  # subnormal
-
-
-@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(
-    "name",
-    ["normal", "ties", "constant", "sorted", "backwards", "tails", "two clusters", "subnormal"],
-)
-def test_kernel_sorts_and_keeps_weights(name, dtype, weighted):
-    from mathcore.transport._kernels.sorting_cpu import sort_rows
-
+@pytest.mark.parametrize("batch", [1, 300])  # one thread, several
+def test_sorted_rows_keep_their_weights(batch, dtype):
     rng = np.random.default_rng(1)
-    x = np.stack([_awkward(name, 3000, rng) for _ in range(2)]).astype(dtype)
-    a = rng.random(x.shape).astype(dtype) if weighted else np.empty((2, 0), dtype)
-    outs = [np.empty_like(v) for v in (x, a, x, a)]
-    sort_rows(x, a, x[::-1].copy(), a[::-1].copy(), *outs)
-    assert np.array_equal(outs[0], np.sort(x))
-    assert np.array_equal(outs[2], np.sort(x)[::-1])
-    if weighted:
-        for row in range(2):
-            pairs = sorted(zip(x[row], a[row], strict=True))
-            assert pairs == sorted(zip(outs[0][row], outs[1][row], strict=True))
+    x, y = (rng.integers(0, 50, (batch, n)).astype(dtype) for n in (90, 70))
+    a, b = (rng.random(v.shape).astype(dtype) for v in (x, y))
+    sorted_x, sorted_a, sorted_y, sorted_b = _sorted_rows(x, a, y, b)
+    for before, weights, after, moved in ((x, a, sorted_x, sorted_a), (y, b, sorted_y, sorted_b)):
+        assert np.array_equal(after, np.sort(before))
+        for row in range(batch):
+            pairs = sorted(zip(before[row], weights[row], strict=True))
+            assert pairs == sorted(zip(after[row], moved[row], strict=True))
+    alone = _sorted_rows(x, a[:, :0], y, b[:, :0])
+    assert np.array_equal(alone[0], sorted_x) and np.array_equal(alone[2], sorted_y)
 
 
 @pytest.mark.small

@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("sklearn")
-pytest.importorskip("benchmarks", reason="the benchmarks are in the checkout only")
 
 from benchmarks import digits_unet, unet_quality  # noqa: E402
 from solvers import skip_tuning  # noqa: E402

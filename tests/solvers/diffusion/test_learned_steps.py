@@ -50,16 +50,52 @@ def test_a_number_has_an_exact_mean_value():
     assert fitted[0, 0] == pytest.approx(7.0 * np.sqrt(1.01 / 101), rel=1e-6)
 
 
-@pytest.mark.parametrize(("nfe", "best"), [(5, 0.0702), (10, 0.0110), (20, 0.0037)])
-def test_gits_levels_beat_every_fixed_grid(problem_a, nfe, best):
-    """iPNDM-3 at its recorded error with GITS levels, from another implementation."""
-    teacher = sigmas_karras(61, 0.002, 80.0)
-    sigmas = fit_gits(problem_a[0], training_noise(), teacher, nfe + 1)
-    assert sigmas[0] == teacher[0]
-    assert sigmas[-1] == teacher[-1]
-    assert set(sigmas.tolist()) <= set(teacher.tolist())
-    assert error(problem_a, sigmas) <= best + 0.00005
-    assert error(problem_a, sigmas) < error(problem_a, sigmas_logsnr(nfe + 1, 0.002, 80.0))
+def published_gits(denoiser, x, levels, n, gamma):
+    """Chen et al. 2024, arXiv 2405.11326: the table of costs, and paths of so many steps."""
+    path = sample_diffusion(
+        denoiser, x, levels, method="heun", final="stop", return_trajectory=True
+    ).trajectory
+
+    def cost(i, j):
+        euler = path[i] + (levels[j] - levels[i]) / levels[i] * (path[i] - denoised[i])
+        return np.mean(np.linalg.norm(euler - path[j], axis=1))
+
+    denoised = [denoiser(y, sigma) for y, sigma in zip(path[:-1], levels[:-1], strict=True)]
+    m = len(levels)
+    costs = {(i, j): cost(i, j) for i in range(m) for j in range(i + 1, m)}
+    best = {(m - 1, 0): (0.0, [m - 1])}  # of the paths from a node in so many steps
+    for k in range(1, n):
+        for i in range(m - 1):
+            ways = [
+                (costs[i, j] + gamma * best[j, k - 1][0], [i, *best[j, k - 1][1]])
+                for j in range(i + 1, m)
+                if (j, k - 1) in best
+            ]
+            if ways:
+                best[i, k] = min(ways)
+    return levels[best[0, n - 1][1]]
+
+
+@pytest.mark.parametrize("nfe", [5, 10, 20])
+def test_gits_levels_are_the_papers_and_beat_every_fixed_grid(problem_a, nfe):
+    """At the paper's γ; then at that γ, of seven, with which iPNDM-3 ends nearest the teacher."""
+    denoiser, noise, teacher = problem_a[0], training_noise(), sigmas_karras(61, 0.002, 80.0)
+    by_gamma = [
+        published_gits(denoiser, noise, teacher, nfe + 1, gamma)
+        for gamma in (0.9, 0.95, 1.0, 1.05, 1.1, 1.15, 1.2)
+    ]
+    at_published = fit_gits(denoiser, noise, teacher, nfe + 1, gamma=1.15)
+    assert at_published.tolist() == by_gamma[5].tolist()
+    sigmas = fit_gits(denoiser, noise, teacher, nfe + 1)
+    end = sample_diffusion(denoiser, noise, teacher, method="heun", final="stop").x
+
+    def distance(levels):
+        x = sample_diffusion(denoiser, noise, levels, method="ipndm_3", final="stop").x
+        return np.mean(np.linalg.norm(x - end, axis=1))
+
+    assert sigmas.tolist() == min(by_gamma, key=distance).tolist()
+    for grid in (sigmas_karras, sigmas_logsnr):
+        assert error(problem_a, sigmas) < error(problem_a, grid(nfe + 1, 0.002, 80.0))
 
 
 def test_the_cheapest_path_is_the_best_of_all():

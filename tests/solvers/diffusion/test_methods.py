@@ -1,10 +1,13 @@
-"""Every method: its true order, its published errors, its identities and its step table."""
+"""Every method: its true order, the formulas of its paper, its identities and its step table."""
 
+import functools
 import itertools
 import math
 
+import mpmath
 import numpy as np
 import pytest
+from scipy.integrate import quad
 
 from solvers import coefficients, order_of, sample_diffusion, sigmas_karras, sigmas_logsnr
 from solvers.diffusion.methods import _METHODS as METHODS
@@ -49,30 +52,118 @@ def test_order_of_convergence(smooth_problem, method, options):
     assert np.log2(error(160) / error(320)) == pytest.approx(order, abs=0.2)
 
 
-# RMSE on mixture A at σ = .002 for 5, 10, 20, 40 evaluations (Heun 4, 10, 20, 40), recorded from
-# another implementation of the same formulas.
-RECORDED = [
-    ("euler", sigmas_karras, {}, (0.235, 0.105, 0.0537, 0.0230)),
-    ("heun", sigmas_karras, {}, (1.64, 0.469, 0.0916, 0.0130)),
-    ("dpmpp_2m", sigmas_karras, {}, (0.118, 0.116, 0.0200, 0.0042)),
-    ("dpmpp_2m", sigmas_logsnr, {}, (0.0912, 0.0523, 0.0105, 0.0028)),
-    ("unipc_3", sigmas_logsnr, {"predict": "eps"}, (0.226, 0.0567, 0.0044, 0.0011)),
-    ("deis_3", sigmas_karras, {}, (0.157, 0.0557, 0.0123, 0.0034)),
-    ("ipndm_3", sigmas_logsnr, {}, (0.0921, 0.0408, 0.0061, 0.0017)),
+# --- the papers' formulas, written from the papers ----------------------------------------------
+
+
+def slope_of(denoiser, x, sigma):
+    return (x - denoiser(x, sigma)) / sigma
+
+
+def published_heun(denoiser, x, sigmas):
+    """Karras et al. 2022, arXiv 2206.00364, Algorithm 1."""
+    for a, b in itertools.pairwise(sigmas):
+        d = slope_of(denoiser, x, a)
+        x = x + (b - a) * (d + slope_of(denoiser, x + (b - a) * d, b)) / 2
+    return x
+
+
+def published_dpmpp_2m(denoiser, x, sigmas):
+    """Lu et al. 2022, arXiv 2211.01095, Algorithm 2, for α = 1."""
+    lam, data = -np.log(sigmas), []
+    for i, (a, b) in enumerate(itertools.pairwise(sigmas)):
+        data.append(denoiser(x, a))
+        d, h = data[-1], lam[i + 1] - lam[i]
+        if i:
+            r = (lam[i] - lam[i - 1]) / h
+            d = (1 + 1 / (2 * r)) * d - data[-2] / (2 * r)
+        x = b / a * x - np.expm1(-h) * d
+    return x
+
+
+def published_unipc_3(denoiser, x, sigmas):
+    """Zhao et al. 2023, arXiv 2302.04867, Algorithms 1 and 2: ε, B(h) = e^h − 1."""
+    lam, predicted, eps = -np.log(sigmas), x, []
+
+    def unified(x, i, corrects):
+        """The step from i to i + 1, where R_p(h) a B(h) = φ_p(h); UniC, or UniP without the end."""
+        h, p = lam[i + 1] - lam[i], min(3, i + 1)
+        points = [*(i - m for m in range(1, p)), *([i + 1] if corrects else [])]
+        r = np.array([(lam[k] - lam[i]) / h for k in points])
+        growth, phi_k, right = mpmath.expm1(h), mpmath.expm1(h) / h, []
+        for k in range(1, len(points) + 1):
+            phi_k = (phi_k - 1 / mpmath.factorial(k)) / h
+            right.append(float(mpmath.factorial(k) * h * phi_k / growth))
+        a = [0.5]  # where R_p has one row, whatever p
+        if len(points) != 1:
+            a = np.linalg.solve([r**k for k in range(len(points))], right) if points else []
+        differences = [(eps[k] - eps[i]) / r_k for k, r_k in zip(points, r, strict=True)]
+        total = eps[i] + sum(w * d for w, d in zip(a, differences, strict=True))
+        return x - sigmas[i + 1] * float(growth) * total
+
+    with mpmath.workdps(40):
+        for i, sigma in enumerate(sigmas[:-1]):
+            eps.append(slope_of(denoiser, predicted, sigma))
+            x = unified(x, i - 1, corrects=True) if i else x
+            predicted = unified(x, i, corrects=False)
+    return predicted
+
+
+def vp_time(sigma):
+    """Of the VP process with β from 0.1 to 20: Song et al. 2021, arXiv 2011.13456."""
+    return (math.sqrt(0.01 + 39.8 * math.log1p(sigma**2)) - 0.1) / 19.9
+
+
+def deis_weights(a, b, nodes):
+    """∫ ℓ_j(t(σ)) dσ from a to b, by adaptive quadrature in ln σ."""
+
+    def integrand(u, j):
+        t = vp_time(math.exp(u))
+        others = (vp_time(node) for node in np.delete(nodes, j))
+        return math.exp(u) * math.prod((t - o) / (vp_time(nodes[j]) - o) for o in others)
+
+    span, accuracy = (math.log(a), math.log(b)), {"epsabs": 1e-14, "epsrel": 1e-13}
+    return [quad(integrand, *span, args=(j,), **accuracy)[0] for j in range(len(nodes))]
+
+
+def constant_weights(a, b, nodes):
+    """Adams and Bashforth's for equal steps, as PNDM has them: Liu et al., arXiv 2202.09778."""
+    table = ([1.0], [3 / 2, -1 / 2], [23 / 12, -16 / 12, 5 / 12])
+    return (b - a) * np.array(table[len(nodes) - 1])
+
+
+def published_adams(weights, order, denoiser, x, sigmas):
+    """Zhang & Chen 2023, DEIS, arXiv 2204.13902: the first steps are of lower order."""
+    slopes = []
+    for i, (a, b) in enumerate(itertools.pairwise(sigmas)):
+        slopes.insert(0, slope_of(denoiser, x, a))
+        nodes = sigmas[max(0, i + 1 - order) : i + 1][::-1]
+        x = x + sum(w * s for w, s in zip(weights(a, b, nodes), slopes, strict=False))
+    return x
+
+
+PUBLISHED = [
+    ("euler", {}, functools.partial(published_adams, constant_weights, 1)),
+    ("heun", {}, published_heun),
+    ("dpmpp_2m", {}, published_dpmpp_2m),
+    ("unipc_3", {"predict": "eps"}, published_unipc_3),
+    ("deis_3", {}, functools.partial(published_adams, deis_weights, 3)),
+    ("ipndm_3", {}, functools.partial(published_adams, constant_weights, 3)),
 ]
 
 
-@pytest.mark.parametrize(("method", "grid", "options", "recorded"), RECORDED)
-def test_errors_on_mixture_a(problem_a, method, grid, options, recorded):
+@pytest.mark.parametrize("grid", [sigmas_karras, sigmas_logsnr])
+@pytest.mark.parametrize(("method", "options", "published"), PUBLISHED)
+def test_states_are_those_of_the_papers(problem_a, method, options, published, grid):
+    """Mixture A, 5 to 40 evaluations; the errors of both against the exact flow are one number."""
     denoiser, x, exact = problem_a
-    per_step = evaluations(method)
-    for nfe, expected in zip((5, 10, 20, 40), recorded, strict=True):
-        steps = nfe // per_step
+    for nfe in (5, 10, 20, 40):
+        steps = nfe // evaluations(method)
         sigmas = grid(steps + 1, 0.002, 80.0)
         result = sample_diffusion(denoiser, x, sigmas, method=method, final="stop", **options)
-        assert result.nfe == steps * per_step
-        last_digit = 10.0 ** (np.floor(np.log10(expected)) - (1 if expected < 0.005 else 2))
-        assert rmse(result.x, exact) == pytest.approx(expected, rel=0.01, abs=last_digit / 2)
+        assert result.nfe == steps * evaluations(method)
+        expected = published(denoiser, x, sigmas)
+        np.testing.assert_allclose(result.x, expected, rtol=1e-9, atol=1e-9)
+        assert rmse(result.x, exact) == pytest.approx(rmse(expected, exact), rel=1e-8)
 
 
 # --- identities ---------------------------------------------------------------------------------
@@ -163,23 +254,10 @@ def test_lms_is_adams_bashforth_on_equal_steps():
             assert one.slopes == pytest.approx(two.slopes, rel=1e-12, abs=1e-14)
 
 
-def test_deis_weights_are_the_integrals(problem_a):
-    """∫ ℓ_j(t(σ)) dσ by adaptive quadrature."""
-    from scipy.integrate import quad
-
-    def time(sigma):
-        return (math.sqrt(0.01 + 39.8 * math.log1p(sigma**2)) - 0.1) / 19.9
-
+def test_deis_weights_are_the_integrals():
     nodes = [0.5, 1.5, 6.0]
     ((stage,),) = coefficients("deis_3", [*reversed(nodes), 0.05])[2:]
-    for j, node in enumerate(nodes):
-        others = [time(other) for k, other in enumerate(nodes) if k != j]
-
-        def basis(sigma, node=node, others=others):
-            return math.prod((time(sigma) - t) / (time(node) - t) for t in others)
-
-        expected, _ = quad(basis, 0.5, 0.05, epsabs=1e-14, epsrel=1e-13)
-        assert stage.slopes[j] == pytest.approx(expected, rel=1e-11, abs=1e-13)
+    assert stage.slopes == pytest.approx(deis_weights(0.5, 0.05, nodes), rel=1e-11, abs=1e-13)
 
 
 # --- the step table -----------------------------------------------------------------------------
@@ -262,7 +340,6 @@ def test_one_evaluation_tables_stack(method):
 
 
 def test_phi_functions():
-    mpmath = pytest.importorskip("mpmath")
     for n, z in itertools.product((0, 1, 2, 3, 4), (-20.0, -1.0, -0.3, -1e-9, 1e-3, 0.999, 7.0)):
         with mpmath.workdps(60):
             exact = mpmath.nsum(lambda k, z=z, n=n: mpmath.mpf(z) ** k / mpmath.factorial(k + n),

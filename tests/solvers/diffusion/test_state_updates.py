@@ -19,25 +19,21 @@ def arrays(count, size, dtype):
 
 @pytest.mark.small
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("combine", [kernels.combine, kernels.combine_chunks])
-def test_combine_is_the_weighted_sum(dtype, combine):
+def test_combine_is_the_weighted_sum(dtype):
     terms, weights = arrays(5, 67, dtype), np.array([0.3, -1.7, 2.0, 1e-3, -0.9], dtype)
     out = np.empty_like(terms[0])
-    assert combine(out, weights, *terms)
+    assert kernels.combine(0, 1, out, weights, *terms)
     assert np.array_equal(out, weighted_sum(weights, terms))
 
 
 @pytest.mark.small
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(
-    "combine", [kernels.combine_with_difference, kernels.combine_chunks_with_difference]
-)
-def test_the_difference_replaces_the_oldest(dtype, combine):
+def test_the_difference_replaces_the_oldest(dtype):
     x, oldest, a, b, point, denoised = arrays(6, 67, dtype)
     weights = np.array([0.3, -1.7, 2.0, 1e-3, -0.9], dtype)
     expected = weighted_sum(weights, [x, oldest, a, b, point - denoised])
     out, room = np.empty_like(point), oldest.copy()
-    assert combine(out, room, weights, x, a, b, point, denoised)
+    assert kernels.combine_with_difference(0, 1, out, room, weights, x, a, b, point, denoised)
     assert np.array_equal(room, point - denoised)
     assert np.array_equal(out, expected)
 
@@ -49,21 +45,24 @@ def test_what_is_not_finite_is_reported(bad):
     terms[2][41] = bad
     weights, out = np.ones(5, "float32"), np.empty(67, "float32")
     with np.errstate(invalid="ignore"):  # uncompiled, NumPy's scalars warn
-        assert not kernels.combine(out, weights, *terms)
-        assert not kernels.combine_chunks(out, weights, *terms)
-        assert not kernels.combine_with_difference(out, terms[0], weights, *terms[1:], terms[1])
+        assert not kernels.combine(0, 1, out, weights, *terms)
+        newest = (*terms[1:], terms[1])
+        assert not kernels.combine_with_difference(0, 1, out, terms[0], weights, *newest)
 
 
 def test_chunks_join():
-    """More than one chunk, the last of them short."""
-    size = 2 * kernels.CHUNK + 5
-    terms, weights = arrays(5, size, "float32"), np.array([1, 2, 3, 4, 5], "float32")
-    one, two = np.empty_like(terms[0]), np.empty_like(terms[0])
-    kernels.combine(one, weights, *terms)
-    kernels.combine_chunks(two, weights, *terms)
-    assert np.array_equal(one, two)
+    """Enough for several threads, the last chunk short."""
+    size = 12 * kernels.CHUNK + 5
+    terms, weights = arrays(6, size, "float32"), np.array([1, 2, 3, 4, 5], "float32")
+    combine, combine_with_difference = kernels.kernels_for(size)
+    out, oldest = np.empty_like(terms[0]), terms[1].copy()
+    assert combine(out, weights, *terms[:5])
+    assert np.array_equal(out, weighted_sum(weights, terms[:5]))
+    x, _, *others, point, denoised = terms
+    assert combine_with_difference(out, oldest, weights, x, *others, point, denoised)
+    assert np.array_equal(oldest, point - denoised)
     terms[4][-1] = np.nan
-    assert not kernels.combine_chunks(two, weights, *terms)
+    assert not combine(out, weights, *terms[:5])
 
 
 @pytest.mark.parametrize("method", ["dpmpp_2m", "ipndm_4", "heun", "sde_dpmpp_2m"])
@@ -144,7 +143,7 @@ def test_libraries_agree(xp, method):
 
 
 def test_large_states_take_the_threads():
-    x = np.random.default_rng(2).standard_normal((2**16 + 3, 1)).astype("float32")
+    x = np.random.default_rng(2).standard_normal((2**19 + 3, 1)).astype("float32")
     sigmas = sigmas_karras(5, 0.1, 9.0)
     whole = sample_diffusion(lambda y, s: y / (1 + s * s), x, sigmas).x
     part = sample_diffusion(lambda y, s: y / (1 + s * s), x[-5:], sigmas).x

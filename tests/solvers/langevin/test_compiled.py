@@ -135,11 +135,11 @@ def test_no_bit_depends_on_the_thread_count():
     try:
         for count in (1, threads):
             numba.set_num_threads(count)
-            found.append(compiled(x0=x0).draws)  # enough work for the parallel kernel
+            found.append(compiled(x0=x0).draws)  # enough work for several
     finally:
         numba.set_num_threads(threads)
     assert np.array_equal(*found)
-    assert np.array_equal(found[0][:3], compiled(x0=x0[:3]).draws)  # too little for it
+    assert np.array_equal(found[0][:3], compiled(x0=x0[:3]).draws)  # too little
 
 
 def test_callback_and_progress(capsys):

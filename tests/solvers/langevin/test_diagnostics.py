@@ -2,13 +2,13 @@
 
 import sys
 
+import arviz_base
+import arviz_stats
 import numpy as np
 import pytest
 
 from mathcore import _arrays
 from solvers import draws_to_arviz, effective_sample_size, mcse, rhat, sample_langevin
-
-pytest.importorskip("arviz_stats")
 
 
 def autoregressive(correlation, chains=4, draws=4000, seed=0):
@@ -103,7 +103,6 @@ def test_groups_for_arviz():
 
 def test_arviz_reads_the_groups_and_agrees():
     """Its DataTree holds the draws, and its statistics of it are ours."""
-    arviz_base, arviz_stats = pytest.importorskip("arviz_base"), pytest.importorskip("arviz_stats")
     result = sample_langevin(
         lambda x: -x, np.zeros((3, 2)), method="ula", step_size=0.5, num_steps=60
     )

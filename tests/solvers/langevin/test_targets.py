@@ -2,7 +2,6 @@
 
 import numba
 import numpy as np
-import pytest
 
 from solvers import effective_sample_size, mcse, rhat, sample_langevin
 
@@ -55,7 +54,6 @@ def check_moments(draws, mean, variance):
 
 
 def test_mala_on_a_mixture():
-    pytest.importorskip("arviz_stats")
     x0 = np.random.default_rng(0).standard_normal((32, 2))
     draws = sample_langevin(
         mixture_score,
@@ -77,7 +75,6 @@ def test_mala_on_neals_funnel():
     At height v the Fisher information is 1/9 + 9/2 for v and e^{−v} for the others. Each kernel
     leaves the funnel invariant, so their cycle does. z = x e^{−v/2} is standard normal.
     """
-    pytest.importorskip("arviz_stats")
     state, ends = np.random.default_rng(0).standard_normal((8, 10)), []
     for _ in range(600):
         for height in range(-8, 9, 2):

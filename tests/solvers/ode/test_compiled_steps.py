@@ -1,11 +1,10 @@
 """The compiled loop takes the steps of the definition."""
 
+import numba
 import numpy as np
 import pytest
 
 from solvers import solve_ivp
-
-numba = pytest.importorskip("numba")
 
 METHODS = ["tsit5", "dop853"]
 
