@@ -73,7 +73,7 @@ ROWS = (
     ),
     FirstUse(
         "barycenter, 2 measures of 50",
-        "from mathcore import barycenter; " + _POINTS + "barycenter([x, y], epsilon=0.5)",
+        "from mathcore import barycenter; " + _POINTS + "barycenter([x, y], epsilon=2.0)",
         5.0,
     ),
     FirstUse(

@@ -59,8 +59,8 @@ def part(*, fastmath=SAFE_FASTMATH, simplify=False, inlined=False):
 
     Python cannot call it; a test calls its ``.py_func``, or a kernel around it. `simplify` where it
     loops over lanes: such a loop becomes a vector only before it is inlined. `inlined` where a
-    measurement shows that what calls it must see through it, and where it is given a function of
-    the user's, whose address would else be in the code, which then is not kept.
+    measurement shows that what calls it must see through it, and where it is given a function:
+    the address of that would else be in the code, which then is not kept.
     """
     options = {"forceinline": inlined}
     if _internals is not None:

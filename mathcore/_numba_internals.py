@@ -257,6 +257,11 @@ class KernelCache:
                 self._write(folder / self._stamp[:16], name, content)
         self._unlock()
 
+    def holds(self, signature, codegen):
+        """Whether there is a file of the compiled code."""
+        name = self._entry_name(signature, codegen)
+        return any((folder / self._stamp[:16] / name).exists() for folder in _folders())
+
     def _entry_name(self, signature, codegen):
         text = repr((self._identity, str(signature), codegen.magic_tuple()))
         digest = hashlib.sha256(text.encode()).hexdigest()[:24]

@@ -316,13 +316,19 @@ def _kernels():
                     yield f"{name}.{attribute}", value
 
 
-def test_the_first_calls_compile_every_kernel():
+def test_the_first_calls_compile_and_keep_every_kernel():
     for area in compile_command.areas():
         for call in compile_command.calls(area):
             compile_command.make(call)
     kernels = dict(_kernels())
     assert len(kernels) >= 25
     assert not [name for name, kernel in kernels.items() if not kernel.signatures]
+    assert not [
+        (name, signature)
+        for name, kernel in kernels.items()
+        for signature in kernel.signatures
+        if not kernel._cache.holds(signature, kernel.targetctx.codegen())
+    ]
 
 
 def test_an_area_is_compiled_by_the_command(capfd):

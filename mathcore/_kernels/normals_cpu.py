@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from mathcore._compile import kernel, launch, part
+from mathcore._vectors import aligned_zeros
 
 LANES = 64
 _PAIR_NANOSECONDS = 10.0
@@ -88,7 +89,8 @@ def polar(log_u, v, cosines, sines):
 @part()
 def room():
     """Counters and scratch rows for one call."""
-    return np.empty((4, LANES), np.uint64), np.empty((4, LANES)), np.empty((2, LANES))
+    counters = aligned_zeros(4, LANES, np.uint64)
+    return counters, aligned_zeros(4, LANES, np.float64), aligned_zeros(2, LANES, np.float64)
 
 
 @part()

@@ -85,7 +85,7 @@ def _look_through(buffer, start, values, columns, count):
     return count
 
 
-@part()
+@part(inlined=True)
 def _least(low, high, fill, cost, g, values, columns):
     """Shares of `ROWS` rows."""
     n, m = values.shape[0], g.shape[0]
