@@ -33,7 +33,7 @@ def kernel(*, fastmath=SAFE_FASTMATH):
             return _with_numbas_cache(function, fastmath)
         compiled = _jit(function, fastmath, **_internals.KERNEL_OPTIONS)
         if _COMPILED:
-            compiled._cache = _internals.KernelCache(function)
+            _internals.keep(compiled, function)
         return compiled
 
     return compile_
@@ -50,7 +50,7 @@ def kernel_with(function, key):
         _internals.name_by_content(function, key)
     compiled = _jit(function, SAFE_FASTMATH, **_internals.KERNEL_OPTIONS)
     if key is not None:
-        compiled._cache = _internals.KernelCache(function, key)
+        _internals.keep(compiled, function, key)
     return compiled
 
 
@@ -65,7 +65,13 @@ def part(*, fastmath=SAFE_FASTMATH, simplify=False, inlined=False):
     options = {"forceinline": inlined}
     if _internals is not None:
         options |= _internals.SIMPLIFIED_PART_OPTIONS if simplify else _internals.PART_OPTIONS
-    return lambda function: _jit(function, fastmath, **options)
+
+    def compile_(function):
+        if _internals is not None:
+            _internals.note_text(function)
+        return _jit(function, fastmath, **options)
+
+    return compile_
 
 
 def callback(function, signature, key):
@@ -118,7 +124,11 @@ def launch(compiled, shares, nanoseconds, *arguments):
         return
     cuts = [shares * k // threads for k in range(threads + 1)]
     pool = _pool(threads)
-    others = [pool.submit(compiled, cuts[k], cuts[k + 1], *arguments) for k in range(1, threads)]
+    try:
+        others = [pool.submit(compiled, *cuts[k : k + 2], *arguments) for k in range(1, threads)]
+    except RuntimeError:  # the interpreter is ending: no thread begins
+        compiled(0, shares, *arguments)
+        return
     compiled(0, cuts[1], *arguments)
     for other in others:
         other.result()

@@ -14,13 +14,14 @@ import hashlib
 import os
 import pickle
 import platform
+import shutil
 import sys
 import time
 import uuid
 from pathlib import Path
 
 import numba
-from numba.core import serialize
+from numba.core import serialize, types
 from numba.core.ccallback import CFunc
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, CompileResult, DefaultPassBuilder
@@ -156,20 +157,43 @@ def callback(function, signature, key):
 # --- the cache ------------------------------------------------------------------------------------
 
 _LONGEST_WAIT_S = 60.0  # for another process that compiles the same kernel
-_KEPT_DAYS = 30
+_KEPT_DAYS, _DAY_S = 30, 86400.0
 _MOST_OF_USERS = 256  # compiled functions of the user's that are kept
+_UNRESOLVED = b".numba.unresolved"  # a function that calls itself: found by whoever compiled it
 
 
-@functools.cache
-def _stamp(module, file):
-    """Hash of all that a kernel of this module is made of: no edit is missed."""
-    here, package = Path(__file__).parent, Path(file).parents[max(0, module.count(".") - 1)]
-    files = {path for root in {here, package} for path in root.rglob("_kernels/*.py")}
-    files |= {*here.glob("_compile.py"), *here.glob("_vectors*.py"), Path(__file__), Path(file)}
-    digest = hashlib.sha256(f"{numba.__version__} {platform.python_version()}".encode())
-    for path in sorted(files):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
+class _Text:
+    """The files that kernels of a package are made of, as they were when they were first read."""
+
+    def __init__(self, package, other):
+        here = Path(__file__).parent
+        files = {path for root in {here, package} for path in root.rglob("_kernels/*.py")}
+        files |= {*here.glob("_compile.py"), *here.glob("_vectors*.py"), Path(__file__)}
+        self._files = sorted((files | {other}) - {None})
+        self._times = self._read_times()
+        digest = hashlib.sha256(f"{numba.__version__} {platform.python_version()}".encode())
+        for path in self._files:
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+        self.stamp = digest.hexdigest()
+
+    def _read_times(self):
+        return [(x.st_mtime_ns, x.st_size) for x in (os.stat(path) for path in self._files)]
+
+    def is_unchanged(self):
+        """Whether the text that was imported, now or before an edit, is what the stamp says."""
+        with contextlib.suppress(OSError):
+            return self._read_times() == self._times
+        return False
+
+
+_text = functools.cache(_Text)
+
+
+def note_text(function):
+    """Read the files of a function's package, not later than the first of them is imported."""
+    file = Path(function.__code__.co_filename)
+    package = file.parents[max(0, function.__module__.count(".") - 1)]
+    return _text(package, None if file.parent.name == "_kernels" else file)
 
 
 @functools.cache
@@ -183,7 +207,7 @@ def _folders():
 
 
 @functools.cache
-def _writable_folder():
+def writable_folder():
     """The folder that takes new code, or None."""
     for folder in _folders():
         with contextlib.suppress(OSError):
@@ -191,32 +215,65 @@ def _writable_folder():
             probe = folder / uuid.uuid4().hex
             probe.touch()
             probe.unlink()
-            _forget_old(folder)
             return folder
     return None
 
 
-def _forget_old(folder):
-    """Remove what earlier versions of the kernels left."""
-    limit = time.time() - _KEPT_DAYS * 86400
+def _forget_unused(folder, stamp):
+    """Remove what other versions of the kernels left, once it was not read for a month."""
+    limit = time.time() - _KEPT_DAYS * _DAY_S
     for old in folder.iterdir():
-        if old.is_dir() and old.stat().st_mtime < limit:
-            for entry in old.iterdir():
-                entry.unlink(missing_ok=True)
-            old.rmdir()
+        with contextlib.suppress(OSError):
+            if old.name != stamp and old.stat().st_mtime < limit:
+                shutil.rmtree(old)
+
+
+def _say(line):
+    if sys.stderr is not None and os.environ.get("MATHCORE_QUIET", "0") in ("", "0"):
+        with contextlib.suppress(ValueError, OSError):  # closed
+            print(f"mathcore: {line}", file=sys.stderr, flush=True)
 
 
 @functools.cache
 def _say_that_it_takes_time():
     """One line when the first long compilation of this process begins."""
-    if os.environ.get("MATHCORE_QUIET", "0") not in ("", "0"):
-        return
-    folder = _writable_folder()
+    folder = writable_folder()
     if folder is None:
-        line = "compiling, in every process: no folder for compiled code can be written to"
+        _say("compiling, in every process: no folder for compiled code can be written to")
     else:
-        line = f"compiling what is called for the first time, once; cached in {folder}"
-    print(f"mathcore: {line}", file=sys.stderr, flush=True)
+        _say(f"compiling what is called for the first time, once; cached in {folder}")
+
+
+def keep(compiled, function, key=None):
+    """Keep the code of a kernel on disk; `key` tells which function of the user's it holds."""
+    cache, compile_ = KernelCache(function, key), compiled._compiler.compile
+
+    def compile_and_unlock(*arguments):
+        try:
+            return compile_(*arguments)
+        except BaseException:  # interrupted, too: others wait for this one
+            cache.unlock()
+            raise
+
+    compiled._cache, compiled._compiler.compile = cache, compile_and_unlock
+
+
+def _described(kind):
+    """The type of an argument in words; names of fields count, as they do in the code."""
+    if isinstance(kind, types.BaseTuple):
+        return (getattr(kind, "fields", ()), tuple(_described(x) for x in kind))
+    return str(kind)
+
+
+def _digest(name, content):
+    return hashlib.sha256(name.encode() + b"\0" + content).digest()
+
+
+def _keep_fresh(folder):
+    """Let a folder that is only read count as used."""
+    with contextlib.suppress(OSError):
+        if folder.stat().st_mtime < time.time() - _DAY_S:
+            os.utime(folder)
 
 
 class KernelCache:
@@ -229,7 +286,8 @@ class KernelCache:
     def __init__(self, function, key=None):
         self._function_name = function.__name__
         package = function.__module__.partition(".")[0]
-        self._stamp = _stamp(function.__module__, function.__code__.co_filename)
+        self._text = note_text(function)
+        self._stamp = self._text.stamp
         self._of_user, self._lock = key is not None, None
         self._identity = (self._stamp, key, function.__module__, function.__qualname__)
         self._prefix = f"user.{package}" if self._of_user else function.__module__
@@ -238,24 +296,32 @@ class KernelCache:
     def load_overload(self, signature, target):
         """The compiled code, or None; a kernel's absence is said, and its compilation locked."""
         target.refresh()
+        if not self._text.is_unchanged():  # edited since it was imported: neither old nor new
+            return None
         name = self._entry_name(signature, target.codegen())
         found = self._read(name, target)
-        if found is None and not self._of_user:
-            if self._wait_for_others(name):
-                found = self._read(name, target)
-            if found is None:
-                _say_that_it_takes_time()
+        if found is not None or self._of_user:
+            return found
+        if self._wait_for_others(name):
+            found = self._read(name, target)
+        if found is None:
+            _say_that_it_takes_time()
+        else:
+            self.unlock()
         return found
 
     def save_overload(self, signature, result):
-        """Keep the compiled code, where there is a place and it holds no address."""
-        folder = _writable_folder()
-        if folder is not None and not result.library.has_dynamic_globals and not result.lifted:
+        """Keep the compiled code, where there is a place and it needs nothing of this process."""
+        folder, holds_addresses = writable_folder(), result.library.has_dynamic_globals
+        if folder is not None and self._text.is_unchanged() and not holds_addresses:
             name = self._entry_name(signature, result.codegen)
             content = serialize.dumps(result._reduce())
-            with contextlib.suppress(OSError):  # a full disk keeps nothing
-                self._write(folder / self._stamp[:16], name, content)
-        self._unlock()
+            try:
+                if _UNRESOLVED not in content:
+                    self._write(folder, name, content)
+            except OSError as error:
+                _say(f"compiled code is not kept: {error}")
+        self.unlock()
 
     def holds(self, signature, codegen):
         """Whether there is a file of the compiled code."""
@@ -263,7 +329,9 @@ class KernelCache:
         return any((folder / self._stamp[:16] / name).exists() for folder in _folders())
 
     def _entry_name(self, signature, codegen):
-        text = repr((self._identity, str(signature), codegen.magic_tuple()))
+        kinds = normalize_signature(signature)[0]
+        described = tuple(_described(kind) for kind in kinds)
+        text = repr((self._identity, described, codegen.magic_tuple()))
         digest = hashlib.sha256(text.encode()).hexdigest()[:24]
         return f"{self._prefix}.{self._function_name}-{digest}.nbc"
 
@@ -272,15 +340,17 @@ class KernelCache:
             path = folder / self._stamp[:16] / name
             with contextlib.suppress(Exception):  # absent, truncated, from another build
                 content = path.read_bytes()
-                if hashlib.sha256(content[32:]).digest() == content[:32]:
-                    return CompileResult._rebuild(target, *pickle.loads(content[32:]))
+                if _digest(name, content[32:]) == content[:32]:
+                    found = CompileResult._rebuild(target, *pickle.loads(content[32:]))
+                    _keep_fresh(path.parent)
+                    return found
         return None
 
-    def _write(self, folder, name, content):
-        folder.mkdir(exist_ok=True)
+    def _write(self, parent, name, content):
+        folder = self._own_folder(parent)
         path, draft = folder / name, folder / f"{uuid.uuid4().hex}.part"
         try:
-            draft.write_bytes(hashlib.sha256(content).digest() + content)
+            draft.write_bytes(_digest(name, content) + content)
             os.replace(draft, path)
         finally:
             draft.unlink(missing_ok=True)
@@ -289,15 +359,23 @@ class KernelCache:
             for old in entries[:-_MOST_OF_USERS]:
                 old.unlink(missing_ok=True)
 
+    def _own_folder(self, parent):
+        """The folder of this version; when it is new, those of old ones may go."""
+        folder = parent / self._stamp[:16]
+        if not folder.exists():
+            folder.mkdir(exist_ok=True)
+            _forget_unused(parent, folder.name)
+        return folder
+
     def _wait_for_others(self, name):
         """Lock the entry, once nobody else compiles it; whether somebody did."""
-        folder = _writable_folder()
+        folder = writable_folder()
         if folder is None or fcntl is None or self._lock is not None:
             return False
         waited, start = False, time.monotonic()
         with contextlib.suppress(OSError):
-            (folder / self._stamp[:16]).mkdir(exist_ok=True)
-            self._lock = open(folder / self._stamp[:16] / f"{name}.lock", "w")  # noqa: SIM115
+            place = self._own_folder(folder) / f"{name}.lock"
+            self._lock = open(place, "w")  # noqa: SIM115
             while time.monotonic() - start < _LONGEST_WAIT_S:
                 try:
                     fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -307,7 +385,8 @@ class KernelCache:
                     time.sleep(0.02)
         return waited
 
-    def _unlock(self):
+    def unlock(self):
+        """Let others compile what this process does not."""
         if self._lock is not None:
             with contextlib.suppress(OSError):
                 os.unlink(self._lock.name)

@@ -48,12 +48,19 @@ def make(call):
 
 
 def main(arguments=None):
-    """Compile what was asked for; 0, or 1 where a call failed."""
+    """Compile what was asked for; 0, or 1 where a call failed or nothing could be kept."""
+    from mathcore._numba_internals import writable_folder
+
     known = areas()
     parser = argparse.ArgumentParser(prog="python -m mathcore.compile")
     parser.add_argument("--area", choices=sorted(known), action="append", help="default: all")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="default: all cores")
     options = parser.parse_args(arguments)
+    if options.processes < 1:
+        parser.error(f"--processes must be at least 1; got {options.processes}")
+    if writable_folder() is None:
+        print("no folder for compiled code can be written to; NUMBA_CACHE_DIR names one")
+        return 1
     wanted = [call for area in options.area or sorted(known) for call in calls(area)]
     os.environ.setdefault("MATHCORE_QUIET", "1")  # for the children; each call says what it is
     failures = 0

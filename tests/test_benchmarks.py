@@ -9,7 +9,7 @@ from unittest import mock
 
 import pytest
 
-from benchmarks import runner
+from benchmarks import first_use, runner
 from benchmarks.__main__ import AREAS, describe, environment
 from benchmarks.runner import Case, Timing, measure, peer, table
 
@@ -89,7 +89,10 @@ def _check_cases(area, find_peer):
         assert next(iter(case.candidates)) == "mathcore"
 
 
-@pytest.mark.parametrize("area", AREAS)
+COMPARISONS = [area for area in AREAS if area != "first_use"]  # that is a table of its own
+
+
+@pytest.mark.parametrize("area", COMPARISONS)
 def test_every_area_has_cases_without_its_peers(area):
     _check_cases(area, lambda module: None)
 
@@ -102,8 +105,16 @@ def _peers_asked_for(area):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the peers
-@pytest.mark.parametrize(("area", "name"), [(a, name) for a in AREAS for name in _peers(a)])
+@pytest.mark.parametrize(("area", "name"), [(a, name) for a in COMPARISONS for name in _peers(a)])
 def test_every_area_has_cases_with_its_peers(area, name):
     if importlib.util.find_spec(name) is None:
         pytest.skip(f"needs {name}: not installed")
     assert name in _peers_asked_for(area)
+
+
+def test_first_calls_are_timed_in_processes_of_their_own(monkeypatch):
+    code = "from mathcore import wasserstein_1d; wasserstein_1d(np.ones(3), np.zeros(3))"
+    monkeypatch.setattr(first_use, "ROWS", (first_use.FirstUse("a call", code, 1e-3),))
+    header, _, row = first_use.report(quick=True)
+    assert header.count("|") == row.count("|") == 5
+    assert row.startswith("| a call | ") and "over |" in row

@@ -1,10 +1,13 @@
 """How kernels are compiled and kept: every edit is seen, nothing is compiled twice, forks work."""
 
+import collections
+import functools
 import importlib
 import os
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +68,7 @@ def _start(package, code, **environment):
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(code)],
         env={**os.environ, **settings, **environment},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -103,6 +107,81 @@ def test_an_edit_in_the_file_of_a_part_is_seen(package):
     assert _run(package, COUNT)[0] == ["15.0", "2"]
     parts.write_text(text)
     assert _run(package, COUNT)[0] == ["10.0", "0"]
+
+
+def test_an_edit_beneath_a_running_process_poisons_nothing(package):
+    """A session that imported a part, whose file is edited before a kernel is first called."""
+    parts = package / "kept" / "_kernels" / "parts.py"
+    edit = f"""
+        import pathlib, numpy as np, kept._kernels.parts
+        path = pathlib.Path({str(parts)!r})
+        path.write_text(path.read_text().replace("2.0", "30.0"))
+        from kept._kernels.sums import total
+        print(total(np.ones(5)))
+        """
+    assert _run(package, edit)[0] == ["10.0"]
+    assert not _entries(package)
+    assert _run(package, COUNT)[0] == ["150.0", "2"]
+
+
+def test_the_order_of_the_fields_of_an_argument_counts(package):
+    (package / "kept" / "_kernels" / "pairs.py").write_text(
+        "from mathcore._compile import kernel\n\n@kernel()\ndef first(p):\n    return p.a\n"
+    )
+    code = """
+        import collections
+        from kept._kernels.pairs import first
+        P = collections.namedtuple("P", {fields!r})
+        print(first(P(a=1.0, b=2.0)))
+        """
+    for fields in ("a b", "b a"):
+        assert _run(package, code.format(fields=fields))[0] == ["1.0"]
+
+
+def test_entries_that_changed_names_count_as_damaged(package):
+    _run(package, COUNT.replace("np.ones(5)", "np.ones(5, np.float32)"))
+    (one,) = _entries(package)
+    _run(package, COUNT)
+    (two,) = set(_entries(package)) - {one}
+    two.write_bytes(one.read_bytes())
+    assert _run(package, COUNT)[0] == ["10.0", "2"]
+
+
+def test_an_interrupted_compilation_lets_others_compile(package):
+    code = """
+        import numba.core.compiler as c, numpy as np, sys, time
+        from kept._kernels.sums import total
+        compile_extra = c.compile_extra
+        def interrupted(*args, **options):
+            raise KeyboardInterrupt
+        c.compile_extra = interrupted
+        try:
+            total(np.ones(5))
+        except KeyboardInterrupt:
+            print("interrupted", flush=True)
+        sys.stdin.read()
+        """
+    first = _start(package, code)
+    assert first.stdout.readline() == "interrupted\n"
+    start = time.perf_counter()
+    assert _run(package, COUNT)[0] == ["10.0", "2"]
+    assert time.perf_counter() - start < 30  # not the minute that a lock is waited for
+    first.communicate("")
+
+
+def test_folders_of_other_versions_go_after_a_month_unused(package):
+    _run(package, COUNT)
+    (entry,) = _entries(package)
+    old = [entry.parent, entry.parent.parent / "other" / "inner"]
+    old[1].mkdir(parents=True)
+    for folder in (*old, old[1].parent):
+        os.utime(folder, (0, 0))
+    assert _run(package, COUNT)[0] == ["10.0", "0"]
+    parts = package / "kept" / "_kernels" / "parts.py"
+    parts.write_text(parts.read_text().replace("2.0", "3.0"))
+    assert _run(package, COUNT)[0] == ["15.0", "2"]
+    assert not old[1].parent.exists()
+    assert entry.exists()  # read a moment ago
 
 
 @pytest.mark.parametrize("damage", [lambda x: b"", lambda x: x[:-9], lambda x: x[:99] + x[98:]])
@@ -165,11 +244,26 @@ def test_the_key_is_that_of_text_and_captured_values():
         _key(text.replace("y)", "y, more=1.0)"), rate=1.0),
         _key("def make(c):\n    return lambda t, y: (c * y[0],)\nf = make(1.0)"),
         _key("def make(c):\n    return lambda t, y: (c * y[0],)\nf = make(2.0)"),
-        _key("def g(x):\n    return x\ndef f(t, y):\n    return (g(y[0]),)"),
-        _key("def g(x):\n    return 2 * x\ndef f(t, y):\n    return (g(y[0]),)"),
+        _key(text, rate=-0.0),
+        _key(text, rate=0.0),
+        _key(text, rate=float("nan")),
+        _key(text, rate=-float("nan")),
+        _key(text, rate=collections.namedtuple("P", "a b")(1.0, 2.0)),
+        _key(text, rate=collections.namedtuple("P", "b a")(1.0, 2.0)),
+        _key(text, rate=numba.njit(_once)),
+        _key(text, rate=numba.njit(_twice)),
+        _key(text, rate=numba.njit(locals={"x": numba.float32})(_once)),
     ]
     assert None not in others
     assert len({_key(text, rate=1.0), *others}) == 1 + len(others)
+
+
+def _once(x):
+    return x
+
+
+def _twice(x):
+    return 2 * x
 
 
 def test_what_cannot_be_told_by_value_has_no_key():
@@ -182,11 +276,49 @@ def test_what_cannot_be_told_by_value_has_no_key():
     assert _key(text, g=helper) is None
 
 
+def test_what_cannot_be_told_by_value_hides_nothing_else():
+    text, large = "def f(t, y):\n    return (table[0] * rate,)", np.zeros(2**20)
+    scope = {"table": large, "rate": 1.0}
+    exec(text, scope)
+    before = UserFunction(scope["f"])
+    assert before == UserFunction(scope["f"])
+    scope["rate"] = 2.0
+    assert before != UserFunction(scope["f"])
+    scope |= {"rate": 1.0, "table": large.copy()}
+    assert before != UserFunction(scope["f"])
+
+
+def test_options_of_numba_count():
+    assert UserFunction(numba.njit(_once)) != UserFunction(numba.njit(boundscheck=True)(_once))
+
+
+def test_what_is_no_function_is_refused():
+    with pytest.raises(TypeError, match="`fun` must be a Python function; got partial"):
+        UserFunction(functools.partial(_once, 1))
+
+
 def test_functions_are_equal_by_what_they_capture():
     made = [UserFunction(eval("lambda x: c * x", {"c": c})) for c in (1.0, 1.0, 2.0)]
     assert made[0] == made[1] != made[2]
     assert len(set(made)) == 2
     assert UserFunction(numba.njit(made[0].function)) == made[0]
+
+
+RECURSIVE = """
+    import numba, numpy as np
+    from solvers import solve_ensemble
+    @numba.njit
+    def factorial(n):
+        return 1.0 if n <= 1 else n * factorial(n - 1)
+    def fun(t, y):
+        return (factorial(3),)
+    print(solve_ensemble(fun, (0.0, 1.0), np.zeros((1, 1))).y[0, 0])
+    """
+
+
+def test_code_that_calls_itself_by_a_symbol_is_not_kept(package):
+    for _ in range(2):
+        assert abs(float(_run(package, RECURSIVE)[0][0]) - 6.0) < 1e-9
 
 
 ENSEMBLE = """
@@ -334,5 +466,12 @@ def test_the_first_calls_compile_and_keep_every_kernel():
 def test_an_area_is_compiled_by_the_command(capfd):
     assert compile_command.main(["--area", "diffusion", "--processes", "2"]) == 0
     assert len(capfd.readouterr().out.splitlines()) == len(compile_command.calls("diffusion"))
-    with pytest.raises(SystemExit):
-        compile_command.main(["--area", "absent"])
+    for wrong in (["--area", "absent"], ["--processes", "0"]):
+        with pytest.raises(SystemExit):
+            compile_command.main(wrong)
+
+
+def test_the_command_says_that_nothing_can_be_kept(package):
+    (package / "cache").write_text("a file, not a folder")
+    process = _start(package, "from mathcore.compile import main\nprint(main([]))")
+    assert process.communicate()[0].endswith("can be written to; NUMBA_CACHE_DIR names one\n1\n")

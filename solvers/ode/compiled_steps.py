@@ -98,9 +98,8 @@ def _advance_with(user):
 
     from solvers.ode._kernels import explicit_loop_cpu as loop
 
-    options = user.options
-    fun = numba.njit(**options)(user.in_module(loop.__name__))
-    return loop.advance_with(fun, user.key and (user.key, sorted(map(str, options.items()))))
+    fun = numba.njit(**user.options)(user.in_module(loop.__name__))
+    return loop.advance_with(fun, user.key)
 
 
 def _room(block, tableau, n, dtype, wanted):
