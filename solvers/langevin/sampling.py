@@ -107,7 +107,8 @@ def sample_langevin(
     dtype of `x0`. Where `score` treats the rows separately, 16 chains are bit for bit the 16 runs
     with ``x0[i:i + 1]`` and ``chains=[i]``, on every library, a run that was stopped and continued
     is bit for bit the one that was not, no number depends on the thread count, and a chain that
-    diverges does so alone: its ``status`` says it, nothing is raised or warned.
+    diverges does so alone: its ``status`` says it, nothing is raised or warned. A compiled `score`
+    knows its globals as they were when it was first compiled, which is numba's rule.
 
     Unlike BlackJAX, one call runs all the chains of any array library, and unlike TorchEBM the
     Metropolis correction is there. Differentiable in torch and JAX for the methods without it if

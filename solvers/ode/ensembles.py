@@ -140,6 +140,9 @@ def solve_ensemble(
     ``+ - * /``, whole powers and square roots, without branches on values. If it has no roots
     either, "rodas5p" takes its exact Jacobian, by dual numbers [4]_; by forward differences
     elsewhere. All is computed in float64 and rounded to the dtype of `y0`.
+    The compiled code is kept on disk, by the text of `fun` and the values of the globals and
+    closures it names, which are read at every call; an ``@njit`` function that `fun` calls knows
+    its globals as they were when it was first compiled, which is numba's rule.
     On torch, JAX and CuPy arrays, and where numba cannot compile `fun`, it is called with arrays:
     `t` (members,) and `y` a tuple of n of them, and the batch steps together; events are for NumPy
     alone.
