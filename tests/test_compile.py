@@ -269,11 +269,11 @@ def _twice(x):
 def test_what_cannot_be_told_by_value_has_no_key():
     text = "def f(t, y):\n    return (rate.x * y[0],)"
     assert _key(text, rate=object()) is None
-    helper = numba.njit(lambda x: x)
+    called = numba.njit(lambda x: x)
     text = "def f(t, y):\n    return (g(y[0]),)"
-    assert _key(text, g=helper) is not None
-    helper(1.0)  # from now on it has its globals as they were
-    assert _key(text, g=helper) is None
+    assert _key(text, g=called) is not None
+    called(1.0)  # from now on it has its globals as they were
+    assert _key(text, g=called) is None
 
 
 def test_what_cannot_be_told_by_value_hides_nothing_else():
