@@ -138,7 +138,7 @@ class _Reader:
         return (module.__name__, version, tuple((name, self.value(x, names)) for name, x in found))
 
     def _of_numba(self, x):
-        """A compiled function that is called; with signatures of its own, compiled for those alone."""
+        """A compiled function that is called; its own signatures are all it is compiled for."""
         self.by_value &= not x.signatures
         own = () if x._can_compile else tuple(map(str, x.signatures))
         return (_told(_options(x)), own, self.function(x.py_func))

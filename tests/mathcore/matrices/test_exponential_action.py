@@ -206,7 +206,9 @@ def test_complex_vectors_beside_a_real_matrix():
 
 def _sparse_example(dtype, n=30):
     rng = np.random.default_rng(7)
-    a = scipy.sparse.random_array((n, n), density=0.15, random_state=rng, format="csr").astype(dtype)
+    a = scipy.sparse.random_array((n, n), density=0.15, random_state=rng, format="csr").astype(
+        dtype
+    )
     if np.dtype(dtype).kind == "c":
         a = a + 1j * scipy.sparse.random_array((n, n), density=0.1, random_state=rng, format="csr")
     return scipy.sparse.csr_array(a.astype(dtype))
