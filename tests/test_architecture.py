@@ -23,7 +23,7 @@ NAMES_FRAMEWORKS = {
     "mathcore/testing/plugin.py",
     "solvers/diffusion/torch_skips.py",
 }
-KERNEL_IMPORTS = {"math", "functools", "numpy", "numba", "llvmlite"}
+KERNEL_IMPORTS = {"math", "numpy", "numba"}
 COMPILES = ("mathcore._compile", "mathcore._vectors")
 
 

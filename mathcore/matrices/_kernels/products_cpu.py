@@ -222,8 +222,8 @@ def _times_absolute(lanes):
     """
     if not COMPILED:
         return _plain_lanes_times_absolute if lanes else _plain_row_times_absolute
-    from llvmlite import ir
     from numba.core import cgutils, types
+    from numba.core.cgutils import ir
     from numba.extending import intrinsic
 
     def emit_times(emit):

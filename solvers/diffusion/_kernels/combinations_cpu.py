@@ -4,8 +4,6 @@ No fused multiply-add: each result is bit for bit that of separate operations, f
 Entries are counted without a sign: numba would look at each index, and make no vector of the loop.
 """
 
-from functools import partial
-
 import numpy as np
 
 from mathcore._compile import kernel, launch
@@ -18,8 +16,12 @@ def kernels_for(size):
     """`combine` and `combine_with_difference` of so many entries."""
     shares = -(-size // CHUNK)
     if shares == 1:  # `launch` would take a tenth of a small step
-        return partial(combine, 0, 1), partial(combine_with_difference, 0, 1)
+        return _at_once(combine), _at_once(combine_with_difference)
     return _on_threads(combine, shares, size), _on_threads(combine_with_difference, shares, size)
+
+
+def _at_once(compiled):
+    return lambda *arrays: compiled(0, 1, *arrays)
 
 
 def _on_threads(compiled, shares, size):
